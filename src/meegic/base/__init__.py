@@ -1,0 +1,1 @@
+"""The ground floor: errors, checks, arrays, files. Imports only numpy and jax."""
