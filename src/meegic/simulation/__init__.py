@@ -1,0 +1,1 @@
+"""Recordings with known truth: brain and artifact sources through a head model."""

@@ -1,0 +1,1 @@
+"""Where the simulation meets MNE: head model, sensors, `mne.io.Raw`."""
