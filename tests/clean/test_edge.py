@@ -1,0 +1,74 @@
+"""A Raw in, findings out, the Raw untouched."""
+
+import mne
+import numpy as np
+import pytest
+from mne.utils import object_diff
+from numpy.testing import assert_array_equal
+
+import meegic
+
+
+@pytest.fixture
+def raw():
+    return meegic.simulate_recording("eeg19", n_bad_channels=0)[0]
+
+
+def test_simulated_recording_is_plausible_at_full_rank(raw):
+    findings = meegic.check_recording(raw)
+    assert findings.verdict == "ok"
+    assert findings.ranks == {"eeg": 19}
+
+
+def test_average_referenced_rank_is_found(raw):
+    raw.set_eeg_reference("average", verbose="error")
+    findings = meegic.check_recording(raw)
+    assert findings.ranks == {"eeg": 18}
+    assert findings.codes() == ("reference",)
+
+
+def test_interpolated_channel_lowers_the_rank(raw):
+    raw.info["bads"] = ["Cz"]
+    raw.interpolate_bads(verbose="error")
+    findings = meegic.check_recording(raw)
+    assert findings.ranks == {"eeg": 18}
+    assert "rank" in findings.codes()
+
+
+def test_real_recording_has_nothing_implausible(shared):
+    raw = mne.io.read_raw_eeglab(shared / "data/eeglab_data.set", verbose="error")
+    findings = meegic.check_recording(raw)
+    assert findings.verdict == "ok"
+    assert findings.ranks == {"eeg": 32}
+
+
+def test_file_on_disk_gives_the_findings_of_the_loaded_one(raw, tmp_path):
+    raw.save(tmp_path / "a_raw.fif", fmt="double", verbose="error")
+    lazy = mne.io.read_raw_fif(tmp_path / "a_raw.fif", verbose="error")
+    assert not lazy.preload
+    assert meegic.check_recording(lazy) == meegic.check_recording(raw)
+    assert not lazy.preload
+
+
+def test_recording_is_left_untouched(raw):
+    before, info = raw.get_data().copy(), raw.info.copy()
+    meegic.check_recording(raw)
+    assert_array_equal(raw.get_data(), before)
+    assert object_diff(raw.info, info) == ""
+
+
+def test_nan_in_an_eog_channel_is_found_and_its_amplitude_not_judged(raw):
+    data = raw.get_data()
+    data[raw.ch_names.index("VEOG")] *= 1e4
+    data[raw.ch_names.index("VEOG"), 100] = np.nan
+    raw = mne.io.RawArray(data, raw.info, verbose="error")
+    findings = meegic.check_recording(raw)
+    assert findings.codes() == ("nan",)
+    assert findings.found[0].channels == ("VEOG",)
+
+
+def test_anything_but_a_raw_is_a_type_error(raw):
+    with pytest.raises(
+        TypeError, match=r"raw must be an mne\.io\.Raw, but got ndarray"
+    ):
+        meegic.check_recording(raw.get_data())
