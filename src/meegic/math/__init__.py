@@ -1,0 +1,1 @@
+"""Textbook mathematics of two or more stages; no neuro words in here."""

@@ -1,0 +1,316 @@
+"""Riemannian geometry of symmetric positive definite matrices.
+
+The metric is the affine-invariant one: nothing changes when all matrices are taken
+to ``W @ matrix @ W.T``, so neither the unit nor an invertible mixture matters.
+"""
+
+import warnings
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
+from jax.scipy.linalg import solve_triangular
+from jaxtyping import Float
+
+from meegic.base.arrays import Array, precise, to_host
+from meegic.base.checks import check_finite, check_range, check_shape
+from meegic.base.errors import ConvergenceWarning, ShapeError
+from meegic.math.linalg import (
+    eigh_safe,
+    is_skewed,
+    refuse_matrices,
+    symmetric_function,
+    symmetric_power,
+)
+from meegic.math.loops import FixedPoint, fixed_point
+
+
+def riemannian_distance(
+    a: Float[Array, "*#batch n n"], b: Float[Array, "*#batch n n"]
+) -> Float[jax.Array, "..."]:
+    r"""Distance :math:`\sqrt{\sum_i \log^2 \lambda_i(A^{-1} B)}`.
+
+    Its derivative at equal matrices, where it has a kink, is 0.
+
+    Parameters
+    ----------
+    a, b : array, shape (..., n, n)
+        Symmetric positive definite matrices in any unit, the same for both.
+
+    Returns
+    -------
+    array, shape (...)
+        The distances.
+
+    Examples
+    --------
+    >>> print(riemannian_distance(jnp.eye(2), jnp.diag(jnp.array([1.0, jnp.e]))))
+    1.0
+    """
+    a, b = _as_spd("a", a), _as_spd("b", b)
+    values, _ = eigh_safe(_whiten(b, jnp.linalg.cholesky(a)))
+    square = (jnp.log(values) ** 2).sum(axis=-1)
+    apart = square > 0
+    return jnp.where(apart, jnp.sqrt(jnp.where(apart, square, 1)), 0)
+
+
+def log_map(
+    matrix: Float[Array, "*#batch n n"], reference: Float[Array, "*#batch n n"]
+) -> Float[jax.Array, "..."]:
+    """Direction and length of the way from the reference to a matrix.
+
+    Parameters
+    ----------
+    matrix, reference : array, shape (..., n, n)
+        Symmetric positive definite matrices.
+
+    Returns
+    -------
+    array, shape (..., n, n)
+        Symmetric matrices, tangent at the reference, in the unit of the matrices.
+
+    Examples
+    --------
+    >>> print(log_map(jnp.eye(2), jnp.eye(2)))
+    [[0. 0.]
+     [0. 0.]]
+    """
+    matrix, reference = _as_spd("matrix", matrix), _as_spd("reference", reference)
+    factor = jnp.linalg.cholesky(reference)
+    return _color(symmetric_function(jnp.log, _whiten(matrix, factor)), factor)
+
+
+def exp_map(
+    tangent: Float[Array, "*#batch n n"], reference: Float[Array, "*#batch n n"]
+) -> Float[jax.Array, "..."]:
+    """Where one arrives from the reference along a tangent; inverse of `log_map`.
+
+    Parameters
+    ----------
+    tangent : array, shape (..., n, n)
+        Symmetric matrices, in the unit of the reference.
+    reference : array, shape (..., n, n)
+        Symmetric positive definite matrices.
+
+    Returns
+    -------
+    array, shape (..., n, n)
+        Symmetric positive definite matrices.
+
+    Examples
+    --------
+    >>> print(exp_map(jnp.zeros((2, 2)), jnp.eye(2)))
+    [[1. 0.]
+     [0. 1.]]
+    """
+    if not isinstance(tangent, Tracer):
+        check_finite("tangent", np.asarray(tangent))
+    factor = jnp.linalg.cholesky(_as_spd("reference", reference))
+    inner = symmetric_function(jnp.exp, _whiten(jnp.asarray(tangent), factor))
+    return _color(inner, factor)
+
+
+def geodesic(
+    a: Float[Array, "*#batch n n"], b: Float[Array, "*#batch n n"], *, position: float
+) -> Float[jax.Array, "..."]:
+    """Go a part of the shortest way from one matrix to another.
+
+    Parameters
+    ----------
+    a, b : array, shape (..., n, n)
+        Symmetric positive definite matrices in the same unit.
+    position : float
+        0 stays at ``a``, 1 arrives at ``b``, 0.5 is their mean.
+
+    Returns
+    -------
+    array, shape (..., n, n)
+        Symmetric positive definite matrices.
+
+    Examples
+    --------
+    >>> print(geodesic(jnp.eye(1), 4 * jnp.eye(1), position=0.5))
+    [[2.]]
+    """
+    check_range("position", position)
+    factor = jnp.linalg.cholesky(_as_spd("a", a))
+    inner = _whiten(_as_spd("b", b), factor)
+    part = symmetric_function(lambda values: values**position, inner)
+    return _color(part, factor)
+
+
+def fit_covariance_mean(
+    covariances: Float[Array, "matrices n n"],
+    *,
+    tolerance: float = 1e-8,
+    max_iter: int = 50,
+) -> FixedPoint:
+    """Find the affine-invariant mean, with the history of the search.
+
+    Starts at the arithmetic mean and follows the mean of the log maps, in float64.
+
+    Parameters
+    ----------
+    covariances : array, shape (n_matrices, n, n)
+        Symmetric positive definite matrices.
+    tolerance : float
+        Ends the search when the norm of the mean log map at the mean is below it.
+    max_iter : int
+        The largest number of rounds.
+
+    Returns
+    -------
+    FixedPoint
+        The mean as ``state``, shape (n, n), and whether it converged.
+
+    Examples
+    --------
+    >>> result = fit_covariance_mean(np.array([np.eye(2), 4 * np.eye(2)]))
+    >>> print(result.state.round(6), result.converged)
+    [[2. 0.]
+     [0. 2.]] True
+    """
+    check_range("tolerance", tolerance, low=0.0)
+    with precise():
+        stack = np.asarray(covariances, np.float64)
+        check_shape("covariances", stack, (None, None, None))
+        return to_host(_find_mean(_as_spd("covariances", stack), tolerance, max_iter))
+
+
+def covariance_mean(
+    covariances: Float[Array, "matrices n n"],
+    *,
+    tolerance: float = 1e-8,
+    max_iter: int = 50,
+) -> Float[np.ndarray, "n n"]:
+    """Affine-invariant mean; warns where the search for it did not converge.
+
+    Parameters
+    ----------
+    covariances, tolerance, max_iter
+        As in `fit_covariance_mean`.
+
+    Returns
+    -------
+    array, shape (n, n)
+        The mean, in float64.
+
+    Examples
+    --------
+    >>> print(covariance_mean(np.array([np.eye(2), 4 * np.eye(2)])).round(6))
+    [[2. 0.]
+     [0. 2.]]
+    """
+    result = fit_covariance_mean(covariances, tolerance=tolerance, max_iter=max_iter)
+    if not result.converged:
+        last = result.changes[result.n_iter - 1]
+        warnings.warn(
+            f"The mean did not converge in {max_iter} rounds: its last change was "
+            f"{last:.2g}, the tolerance is {tolerance:g}.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    return result.state
+
+
+def tangent_space_vectorize(
+    tangent: Float[Array, "*batch n n"],
+) -> Float[jax.Array, "*batch entries"]:
+    """Upper triangles in rows, with off-diagonal entries times the root of 2.
+
+    So the norm of a vector is the Frobenius norm of its matrix.
+
+    Parameters
+    ----------
+    tangent : array, shape (..., n, n)
+        Symmetric matrices.
+
+    Returns
+    -------
+    array, shape (..., n * (n + 1) / 2)
+        The vectors.
+
+    Examples
+    --------
+    >>> print(tangent_space_vectorize(jnp.eye(2)))
+    [1. 0. 1.]
+    """
+    tangent = jnp.asarray(tangent)
+    rows, columns = np.triu_indices(tangent.shape[-1])
+    entries = tangent[..., rows, columns]
+    return jnp.where(rows == columns, entries, 2**0.5 * entries)
+
+
+def map_tangent_space(
+    covariances: Float[Array, "matrices n n"],
+    mean: Float[Array, "n n"] | None = None,
+) -> Float[jax.Array, "matrices entries"]:
+    r"""Vectors of :math:`\log(M^{-1/2} C M^{-1/2})`, the tangent space at the mean.
+
+    The norm of a vector is the distance of its matrix to the mean.
+
+    Parameters
+    ----------
+    covariances : array, shape (n_matrices, n, n)
+        Symmetric positive definite matrices in any unit.
+    mean : array, shape (n, n) | None
+        The reference. ``None`` takes the `covariance_mean`.
+
+    Returns
+    -------
+    array, shape (n_matrices, n * (n + 1) / 2)
+        The vectors, without a unit.
+
+    Examples
+    --------
+    >>> print(map_tangent_space(jnp.eye(2)[None], jnp.eye(2)))
+    [[0. 0. 0.]]
+    """
+    covariances = _as_spd("covariances", covariances)
+    mean = _as_spd("mean", covariance_mean(covariances) if mean is None else mean)
+    root = symmetric_power(mean, -0.5)
+    logs = symmetric_function(jnp.log, root @ covariances @ root)
+    return tangent_space_vectorize(logs)
+
+
+@partial(jax.jit, static_argnames="max_iter")
+def _find_mean(
+    matrices: jax.Array, tolerance: float | Array, max_iter: int
+) -> FixedPoint:
+    def step(mean: jax.Array) -> tuple[jax.Array, jax.Array]:
+        factor = jnp.linalg.cholesky(mean)
+        log = symmetric_function(jnp.log, _whiten(matrices, factor)).mean(axis=0)
+        moved = _color(symmetric_function(jnp.exp, log), factor)
+        return moved, jnp.linalg.norm(log)
+
+    start = matrices.mean(axis=0)
+    return fixed_point(step, start, max_iter=max_iter, tolerance=tolerance)
+
+
+def _as_spd(name: str, matrices: Array) -> jax.Array:
+    matrices = jnp.asarray(matrices)
+    if matrices.ndim < 2 or matrices.shape[-1] != matrices.shape[-2]:
+        raise ShapeError(
+            f"{name} must be square in its last two axes, but got {matrices.shape}."
+        )
+    factor = jnp.linalg.cholesky(matrices)
+    bad = ~jnp.isfinite(factor).all(axis=(-2, -1)) | is_skewed(matrices)
+    refuse_matrices(name, matrices, bad, "symmetric positive definite")
+    return matrices
+
+
+def _whiten(matrices: jax.Array, factor: jax.Array) -> jax.Array:
+    """Take the Cholesky factor off both sides.
+
+    Any root of the reference does: two of them differ by a rotation, which distances
+    and maps do not see. A Cholesky factor is the cheapest.
+    """
+    eye = jnp.broadcast_to(jnp.eye(factor.shape[-1], dtype=factor.dtype), factor.shape)
+    inverse = solve_triangular(factor, eye, lower=True)
+    return inverse @ matrices @ inverse.mT
+
+
+def _color(matrices: jax.Array, factor: jax.Array) -> jax.Array:
+    return factor @ matrices @ factor.mT
