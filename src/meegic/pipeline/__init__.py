@@ -1,0 +1,1 @@
+"""Stages joined: config, plan, runs, reports, and the check of the machine."""
