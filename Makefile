@@ -37,7 +37,6 @@ check: developer
 	@$(BIN)/lint-imports
 	@$(BIN)/vulture
 	@$(BIN)/codespell
-	@$(BIN)/python tools/cli_pages.py --check
 
 format: developer
 	@$(BIN)/ruff format .
@@ -48,7 +47,7 @@ bench: developer
 
 docs: developer
 	@tools/bootstrap all,dev,docs
-	@$(BIN)/python tools/cli_pages.py
+	@COLUMNS=80 $(BIN)/typer meegic.cli.main utils docs --name meegic --output docs/cli.md
 	@$(BIN)/mkdocs build --strict --quiet
 
 clean:

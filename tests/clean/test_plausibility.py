@@ -214,6 +214,11 @@ def test_row_31_short_recording_is_warned_of_with_both_numbers():
     assert "rank 8 wants 1280 (5 s)" in one.message
 
 
+def test_row_31_a_lower_rank_wants_fewer_samples():
+    data = make_data(1000)  # enough for the rank of 7 (980), not for 8 (1280)
+    assert look(data - data.mean(axis=0)).codes() == ("reference",)
+
+
 def test_row_31_less_than_two_samples_a_channel_is_an_error():
     one = said(look(make_data(15)), "length")
     assert one.level == "error"

@@ -132,14 +132,16 @@ def test_leading_denominator_is_divided_out(data):
     assert_close(filter_forward(balance_sos(scaled), data)[0], wanted, 1e-11)
 
 
-def test_adjoint_is_the_filter_backwards_in_time(data, x64):
+@pytest.mark.usefixtures("x64")
+def test_adjoint_is_the_filter_backwards_in_time(data):
     pulled = jax.vjp(lambda one: filter_forward(HIGH_PASS, one)[0], jnp.asarray(data))
     weights = np.random.default_rng(1).standard_normal(data.shape)
     wanted = sosfilt(SOS["high-pass"], weights[:, ::-1])[:, ::-1]
     assert_close(pulled[1](jnp.asarray(weights))[0], wanted, 1e-11)
 
 
-def test_derivatives_of_both_directions_are_right(data, x64):
+@pytest.mark.usefixtures("x64")
+def test_derivatives_of_both_directions_are_right(data):
     start = jnp.asarray(data[0, :70])
     check_grads(
         lambda one: filter_zero_phase(HIGH_PASS, one) ** 2,

@@ -96,12 +96,9 @@ def _check_channels(view: _View) -> Iterable[Finding]:
 
 
 def _check_length(view: _View) -> Iterable[Finding]:
-    n_times, n_channels = (
-        view.statistics.n_times,
-        max((rows.size for rows in view.live.values()), default=0),
-    )
-    rate = view.facts.sfreq
-    wanted = SAMPLES_PER_PARAMETER * n_channels**2
+    n_times, rate = view.statistics.n_times, view.facts.sfreq
+    rank = max(view.ranks.values(), default=0)
+    wanted = SAMPLES_PER_PARAMETER * rank**2
     n_good = max((rows.size for rows in view.live.values()), default=0)
     if n_times < 2 * n_good:
         yield Finding(
@@ -115,8 +112,7 @@ def _check_length(view: _View) -> Iterable[Finding]:
             "length",
             "warning",
             f"The recording has {n_times} samples ({n_times / rate:.0f} s); a "
-            f"decomposition of rank {n_channels} wants {wanted} ({wanted / rate:.0f} "
-            "s).",
+            f"decomposition of rank {rank} wants {wanted} ({wanted / rate:.0f} s).",
             hint="Use fewer components, or a longer recording.",
         )
 
@@ -130,7 +126,7 @@ def _check_finite(view: _View) -> Iterable[Finding]:
         yield Finding(
             "nan",
             "error",
-            f"NaN or Inf: {_count(statistics.n_nonfinite.sum(), 'sample')} in "
+            f"NaN or Inf: {_count(int(statistics.n_nonfinite.sum()), 'sample')} in "
             f"{_count(rows.size, 'channel')}; the first is {facts.names[first]} at "
             f"{seconds:.3f} s.",
             hint="Crop them, or annotate the span as BAD_nan and fill it.",
@@ -187,9 +183,10 @@ def _guess_unit(typical: float, unit: str, low: float, high: float) -> str:
     """Name the factor of a thousand that would make the amplitude plausible."""
     for power, prefix in ((-6, "µ"), (-3, "m"), (-9, "n"), (-12, "p"), (-15, "f")):
         if low <= typical * 10.0**power <= high:
+            word = prefix.replace("µ", "u") + unit
             return (
-                f"It looks like {prefix}{unit} stored as {unit}: multiply by 1e{power} "
-                f"or use --set load.unit={'u' if prefix == 'µ' else prefix}{unit}."
+                f"It looks like {prefix}{unit} stored as {unit}: multiply by 1e{power}"
+                f"; for a file, --set load.unit={word}."
             )
     if typical < low:
         return f"It looks as if {unit} had been divided: check the unit in the header."
@@ -202,7 +199,7 @@ def _check_peak(view: _View) -> Iterable[Finding]:
         return
     for kind, rows in view.live.items():
         unit, *_, impossible = UNITS[kind]
-        peak = statistics.peak_value
+        peak, outliers = statistics.peak_value, statistics.n_outliers
         for row in rows[peak[rows] > impossible]:
             seconds = statistics.peak[row] / facts.sfreq
             yield Finding(
@@ -213,13 +210,13 @@ def _check_peak(view: _View) -> Iterable[Finding]:
                 hint="The file is damaged there; crop it or copy it again.",
                 channels=(facts.names[row],),
             )
-        for row in rows[(statistics.n_outliers[rows] > 0) & (peak[rows] <= impossible)]:
+        for row in rows[(outliers[rows] > 0) & (peak[rows] <= impossible)]:
             seconds = statistics.peak[row] / facts.sfreq
             yield Finding(
                 "spike",
                 "warning",
-                f"{facts.names[row]} has {_count(statistics.n_outliers[row], 'sample')} "
-                f"above {OUTLIER:g} robust standard deviations; the largest, "
+                f"{facts.names[row]} has {_count(int(outliers[row]), 'sample')} above "
+                f"{OUTLIER:g} robust standard deviations; the largest, "
                 f"{peak[row]:.3g} {unit}, is at {seconds:.3f} s.",
                 hint="It is left out of the statistics; annotate it as BAD.",
                 channels=(facts.names[row],),
@@ -275,7 +272,7 @@ def _check_montage(view: _View) -> Iterable[Finding]:
     )
     positions = facts.positions[rows]
     unknown = ~np.isfinite(positions).all(axis=1) | (positions == 0).all(axis=1)
-    hint = "raw.set_montage('standard_1005'), or --set load.montage=standard_1005."
+    hint = "Use raw.set_montage; for a file, --set load.montage=standard_1005."
     if not rows.size:
         return
     if unknown.all():

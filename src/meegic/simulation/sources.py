@@ -148,10 +148,8 @@ def simulate_evoked(
     17
     """
     lags = np.arange(int(0.7 * clock.sfreq)) / clock.sfreq
-    response = sum(
-        height * np.exp(-(((lags - latency) / width) ** 2) / 2)
-        for latency, width, height in EVOKED_PEAKS
-    )
+    latency, width, height = np.array(EVOKED_PEAKS).T[:, :, None]
+    response = (height * np.exp(-(((lags - latency) / width) ** 2) / 2)).sum(axis=0)
     heights = 1 + EVOKED_SPREAD * rng.standard_normal(len(onsets))
     impulses = np.zeros(clock.n_times)
     np.add.at(impulses, onsets, heights)

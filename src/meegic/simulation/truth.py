@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from meegic.base.errors import IntegrityError
-from meegic.base.files import ArraySpec, read_arrays, write_arrays
+from meegic.base.npz import ArraySpec, read_arrays, write_arrays
 
 SCHEMA = 1
 

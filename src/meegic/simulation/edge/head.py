@@ -157,10 +157,8 @@ def compute_field(layout: str, places: np.ndarray, moments: np.ndarray) -> np.nd
     head = make_head(layout)
     positions = place(head, places)
     if np.linalg.norm(places, axis=1).max() > 1:
-        return sum(
-            _compute_far_field(head, position, moment)
-            for position, moment in zip(positions, moments, strict=True)
-        )
+        pairs = zip(positions, moments, strict=True)
+        return np.sum([_compute_far_field(head, *pair) for pair in pairs], axis=0)
     upwards = np.tile([0.0, 0.0, 1.0], (len(places), 1))
     space = mne.setup_volume_source_space(
         pos={"rr": positions, "nn": upwards},
@@ -173,7 +171,14 @@ def compute_field(layout: str, places: np.ndarray, moments: np.ndarray) -> np.nd
 
 
 def place(head: Head, positions: np.ndarray) -> np.ndarray:
-    """Take positions in units of the head's radius to m in head coordinates."""
+    """Take positions in units of the head's radius to m in head coordinates.
+
+    Examples
+    --------
+    >>> head = make_head("neuromag306")
+    >>> place(head, np.zeros(3))
+    array([0.  , 0.  , 0.04])
+    """
     return head.center + head.radius * positions
 
 
