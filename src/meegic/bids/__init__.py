@@ -1,0 +1,1 @@
+"""Recordings in files: looked at, found and opened."""

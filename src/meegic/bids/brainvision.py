@@ -1,0 +1,64 @@
+"""The header of BrainVision recordings, held against the bytes that are there."""
+
+import re
+from pathlib import Path
+
+from meegic.bids.sizes import Size, parse_count, refuse_header
+from meegic.bids.sniff import check_part
+
+SAMPLE_BYTES = {"INT_16": 2, "INT_32": 4, "IEEE_FLOAT_32": 4}
+"""Bytes of one number in a data file."""
+
+
+def measure_brainvision(path: Path) -> Size | None:
+    """Read from a BrainVision header how long its data file should be.
+
+    Parameters
+    ----------
+    path : Path
+        The ``.vhdr``.
+
+    Returns
+    -------
+    Size | None
+        Length of the data file; nothing for samples written as text.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "a.vhdr"
+    >>> size = path.write_text("DataFile=a.eeg")
+    >>> measure_brainvision(path)
+    Traceback (most recent call last):
+    meegic.base.errors.InputError: ...a.vhdr names a.eeg, which is not there.
+    """
+    fields = _read_fields(path)
+    if not fields.get("datafile"):
+        refuse_header(path, "it names no DataFile")
+    data = path.parent / fields["datafile"]
+    check_part(data, owner=path)
+    if fields.get("dataformat") != "BINARY":
+        return None
+    kind = fields.get("binaryformat", "")
+    if kind not in SAMPLE_BYTES:
+        refuse_header(path, f"its BinaryFormat is {kind!r}")
+    n_channels = parse_count(
+        path, "NumberOfChannels", fields.get("numberofchannels", "")
+    )
+    found, frame = data.stat().st_size, n_channels * SAMPLE_BYTES[kind]
+    n_times = -(-found // frame)
+    if "datapoints" in fields:
+        n_times = parse_count(path, "DataPoints", fields["datapoints"])
+    interleaved = fields.get("dataorientation", "").upper() == "MULTIPLEXED"
+    return Size(data, found, n_times * frame, frame, interleaved=interleaved)
+
+
+def _read_fields(path: Path) -> dict[str, str]:
+    """Read the lines ``key=value`` of a BrainVision header; keys in lower case."""
+    content = path.read_bytes().partition(b"[Comment]")[0]
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")
+    pairs = re.findall(r"^(\w+)[ \t]*=[ \t]*(.*?)\s*$", text, re.MULTILINE)
+    return {key.lower(): value for key, value in pairs}
