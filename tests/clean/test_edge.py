@@ -7,6 +7,7 @@ from mne.utils import object_diff
 from numpy.testing import assert_array_equal
 
 import meegic
+from meegic.base.errors import FileFormatError
 
 
 @pytest.fixture
@@ -72,3 +73,17 @@ def test_anything_but_a_raw_is_a_type_error(raw):
         TypeError, match=r"raw must be an mne\.io\.Raw, but got ndarray"
     ):
         meegic.check_recording(raw.get_data())
+
+
+def test_samples_that_cannot_be_read_are_named(raw, tmp_path, monkeypatch):
+    raw.save(tmp_path / "a_raw.fif", verbose="error")
+    lazy = mne.io.read_raw_fif(tmp_path / "a_raw.fif", verbose="error")
+
+    def fail(*_args, **_options):
+        raise OSError("disk is gone")
+
+    monkeypatch.setattr(lazy, "_read_segment", fail)
+    with pytest.raises(
+        FileFormatError, match="samples 0 to 15000 cannot be read: disk"
+    ):
+        meegic.check_recording(lazy)

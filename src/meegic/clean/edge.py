@@ -1,17 +1,21 @@
 """Where cleaning meets MNE."""
 
+import zlib
 from collections.abc import Iterator
 
 import mne
 import numpy as np
 
-from meegic.base.errors import InputError
+from meegic.base.errors import FileFormatError, InputError
 from meegic.clean.findings import UNITS, Facts, Findings
 from meegic.clean.plausibility import find_implausible
 from meegic.clean.statistics import measure_recording
 
 AUXILIARY = ("eog", "ecg", "emg")
 """Types that are looked at for NaN only."""
+
+READ_ERRORS = (EOFError, OSError, RuntimeError, ValueError, zlib.error)
+"""What readers raise over samples that are damaged on disk."""
 
 CHUNK = 2**16
 """How many samples are read at once."""
@@ -64,4 +68,10 @@ def check_recording(raw: mne.io.BaseRaw) -> Findings:
 def _read_chunks(raw: mne.io.BaseRaw, picks: list[int]) -> Iterator[np.ndarray]:
     for start in range(0, len(raw.times), CHUNK):
         stop = min(start + CHUNK, len(raw.times))
-        yield raw.get_data(picks=picks, start=start, stop=stop, verbose="error")
+        try:
+            yield raw.get_data(picks=picks, start=start, stop=stop, verbose="error")
+        except READ_ERRORS as error:
+            raise FileFormatError(
+                f"samples {start} to {stop} cannot be read: {error}",
+                hint="Copy the file again from where it came.",
+            ) from error

@@ -63,8 +63,7 @@ def check(
     from meegic.pipeline.check import check_paths, exit_code, to_document
 
     with show_progress() as announce:
-        announce("reading")
-        checked = check_paths(paths)
+        checked = check_paths(paths, announce=announce)
     if json:
         emit_json(to_document(checked))
     else:

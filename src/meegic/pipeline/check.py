@@ -1,7 +1,7 @@
 """Check recordings by path: what `meegic check` does."""
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from meegic.clean.edge import check_recording
 from meegic.clean.findings import Finding, Findings
 
 SCHEMA = 1
+LEVELS = ("error", "warning", "note")
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,17 @@ class CheckedRecording:
         return row
 
 
-def check_paths(paths: Iterable[Path | str]) -> tuple[CheckedRecording, ...]:
+def check_paths(
+    paths: Iterable[Path | str], *, announce: Callable[[str], None] = lambda text: None
+) -> tuple[CheckedRecording, ...]:
     """Check recordings one by one; a bad one never stops the others.
 
     Parameters
     ----------
     paths : iterable of path
         Recordings, or BIDS data sets, which stand for all recordings in them.
+    announce : callable
+        Is told which recording begins.
 
     Returns
     -------
@@ -77,7 +82,12 @@ def check_paths(paths: Iterable[Path | str]) -> tuple[CheckedRecording, ...]:
     >>> check_paths(["no_such_file.fif"])[0].verdict
     'unreadable'
     """
-    return tuple(_check(one) for path in paths for one in _expand(Path(path)))
+    recordings = [one for path in paths for one in _expand(Path(path))]
+    checked = []
+    for index, path in enumerate(recordings, 1):
+        announce(f"checking {index} of {len(recordings)}: {path.name}")
+        checked.append(_check(path))
+    return tuple(checked)
 
 
 def exit_code(checked: Sequence[CheckedRecording]) -> int:
@@ -128,6 +138,3 @@ def _check(path: Path) -> CheckedRecording:
     notes = tuple(Finding("reader", "warning", message) for message in said)
     found = sorted((*findings.found, *notes), key=lambda one: LEVELS.index(one.level))
     return CheckedRecording(str(path), findings=replace(findings, found=tuple(found)))
-
-
-LEVELS = ("error", "warning", "note")
