@@ -69,9 +69,10 @@ def _read_chunks(raw: mne.io.BaseRaw, picks: list[int]) -> Iterator[np.ndarray]:
     for start in range(0, len(raw.times), CHUNK):
         stop = min(start + CHUNK, len(raw.times))
         try:
-            yield raw.get_data(picks=picks, start=start, stop=stop, verbose="error")
+            data = raw.get_data(picks=picks, start=start, stop=stop, verbose="error")
         except READ_ERRORS as error:
             raise FileFormatError(
                 f"samples {start} to {stop} cannot be read: {error}",
                 hint="Copy the file again from where it came.",
             ) from error
+        yield np.asarray(data)
