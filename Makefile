@@ -52,4 +52,4 @@ docs: developer
 
 clean:
 	rm -rf .venv build dist site meegic-demo .pytest_cache .ruff_cache .hypothesis .import_linter_cache
-	find src tests benchmarks examples tools -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -7,12 +7,12 @@ from mne.utils import object_diff
 from numpy.testing import assert_array_equal
 
 import meegic
-from meegic.base.errors import FileFormatError
+from meegic.base.errors import FileFormatError, InputError
 
 
 @pytest.fixture
 def raw():
-    return meegic.simulate_recording("eeg19", n_bad_channels=0)[0]
+    return meegic.simulate_recording("eeg19", duration_s=60, n_bad_channels=0)[0]
 
 
 def test_simulated_recording_is_plausible_at_full_rank(raw):
@@ -66,6 +66,36 @@ def test_nan_in_an_eog_channel_is_found_and_its_amplitude_not_judged(raw):
     findings = meegic.check_recording(raw)
     assert findings.codes() == ("nan",)
     assert findings.found[0].channels == ("VEOG",)
+
+
+def test_lost_auxiliary_and_bad_channels_cost_nothing(raw):
+    data = raw.get_data()
+    data[raw.ch_names.index("ECG")] = np.nan
+    data[raw.ch_names.index("Cz"), ::3] = np.nan
+    raw = mne.io.RawArray(data, raw.info, verbose="error")
+    raw.info["bads"] = ["Cz"]
+    findings = meegic.check_recording(raw)
+    assert findings.ranks == {"eeg": 18}
+    assert findings.codes() == ("nan", "nan")
+
+
+def test_complex_samples_are_refused_by_their_dtype(raw):
+    raw.apply_hilbert(picks="eeg", verbose="error")
+    with pytest.raises(InputError, match="must be real numbers, but are complex128"):
+        meegic.check_recording(raw)
+
+
+def test_row_20_types_that_are_there_are_counted(raw):
+    raw.set_channel_types(dict.fromkeys(raw.ch_names[:19], "misc"), verbose="error")
+    (one,) = [x for x in meegic.check_recording(raw).found if x.code == "channels"]
+    assert one.message.endswith("there are: 1 ecg, 2 eog, 19 misc.")
+    assert "set_channel_types" in one.hint
+
+
+def test_all_channels_marked_bad_says_so(raw):
+    raw.info["bads"] = raw.ch_names[:19]
+    (one,) = [x for x in meegic.check_recording(raw).found if x.code == "channels"]
+    assert one.hint == "Unmark channels in raw.info['bads']."
 
 
 def test_anything_but_a_raw_is_a_type_error(raw):

@@ -36,6 +36,10 @@ def said(findings, code):
     return one
 
 
+def said_of(findings, code):
+    return [one.channels for one in findings.found if one.code == code]
+
+
 def test_a_plain_recording_has_no_findings():
     findings = look(make_data())
     assert findings.found == ()
@@ -66,6 +70,26 @@ def test_row_21_22_nonfinite_sample_is_named(value):
     assert one.channels == ("E3",)
 
 
+def test_row_21_channel_without_a_sample_costs_no_other_channel_its_rank():
+    data = make_data()
+    data[3] = np.nan
+    findings = look(data)
+    assert findings.codes() == ("nan",)
+    assert findings.ranks == {"eeg": N - 1}
+
+
+def test_row_21_nan_in_a_channel_marked_bad_is_a_note():
+    data = make_data()
+    data[3, 100:] = np.nan
+    findings = find_implausible(
+        measure_recording([data], counted=np.delete(np.arange(N), 3)),
+        make_facts(bads=("E3",)),
+    )
+    assert findings.ok
+    assert "in 1 channel marked bad" in said(findings, "nan").message
+    assert findings.ranks == {"eeg": N - 1}
+
+
 @pytest.mark.parametrize("offset", [0.0, 0.3])
 def test_row_23_flat_channel_is_a_warning(offset):
     data = make_data()
@@ -84,6 +108,14 @@ def test_row_23_more_than_half_flat_is_an_error():
         "error",
         "5 of 8 channels are flat, more than half.",
     )
+
+
+@pytest.mark.parametrize("alive", [1, 4000])
+def test_row_23_channel_that_is_flat_most_of_the_time_is_flat(alive):
+    data = make_data()
+    data[4, alive:] = data[4, alive]
+    findings = look(data)
+    assert said(findings, "flat").channels == ("E4",)
 
 
 @pytest.mark.parametrize("value", [0.0, 1e-5])
@@ -142,19 +174,33 @@ def test_row_26_projector_is_named_among_the_reasons():
 def test_row_27_microvolts_as_volts_are_refused_with_the_unit():
     one = said(look(1e6 * make_data()), "unit")
     assert one.level == "error"
-    assert "--set load.unit=uV" in one.hint
+    assert one.hint == "It looks like µV stored as V: multiply by 1e-6."
     assert "between 3e-07 and 0.0005 V is plausible" in one.message
 
 
 def test_row_27_millivolts_as_volts_are_told_from_microvolts():
     one = said(look(1e3 * make_data()), "unit")
-    assert "load.unit=mV" in one.hint
+    assert one.hint == "It looks like mV stored as V: multiply by 1e-3."
 
 
 def test_row_27_volts_as_microvolts_are_refused():
     one = said(look(1e-6 * make_data()), "unit")
     assert one.level == "error"
-    assert "had been divided" in one.hint
+    assert "containers hold V" in one.hint
+
+
+@pytest.mark.parametrize(
+    ("kind", "amplitude", "word", "factor"),
+    [
+        ("mag", 1e-12, "fT", 1e15),
+        ("grad", 3e-11, "pT/m", 1e12),
+        ("eeg", 5e-5, "µV", 1e6),
+    ],
+)
+def test_row_27_unit_of_each_type_is_guessed(kind, amplitude, word, factor):
+    data = factor * amplitude / 1e-5 * make_data()
+    one = said(look(data, make_facts(types=(kind,) * N)), "unit")
+    assert one.hint.startswith(f"It looks like {word} stored as")
 
 
 def test_row_27_within_ten_times_it_is_a_warning():
@@ -195,6 +241,23 @@ def test_row_30_spike_is_named_and_rank_unchanged():
     assert one.channels == ("E5",)
     assert "0.9 V, is at 10.000 s" in one.message
     assert findings.ranks == {"eeg": N}
+
+
+@pytest.mark.parametrize("factor", [1e-2, 1e2, 1e3])
+def test_row_26_one_loud_or_quiet_channel_leaves_the_rank(factor):
+    data = make_data()
+    data[0] *= factor
+    assert look(data).ranks == {"eeg": N}
+
+
+@pytest.mark.parametrize("value", [1e200, 1e308, -1e308])
+def test_row_10_values_that_overflow_are_findings_too(value):
+    data = make_data()
+    data[2] *= 1e3 * min(abs(value), 1e300)
+    data[5, 2500] = value
+    findings = look(data)
+    assert set(said_of(findings, "peak")) == {("E2",), ("E5",)}
+    assert findings.ranks == {"eeg": N - 1}
 
 
 def test_row_10_impossible_peak_is_an_error():
@@ -249,7 +312,7 @@ def test_row_39_missing_positions_are_named(nothing):
     facts = make_facts()
     facts.positions[:] = nothing
     one = said(look(make_data(), facts), "montage")
-    assert "load.montage=standard_1005" in one.hint
+    assert "raw.set_montage" in one.hint
     facts = make_facts()
     facts.positions[3] = nothing
     assert said(look(make_data(), facts), "montage").message == "E3 has no position."

@@ -1,11 +1,12 @@
 """A runner of the command in this process, with its streams and exit code apart."""
 
-import os
+import signal
 import sys
 from typing import NamedTuple
 
 import pytest
 
+from meegic.cli.interrupt import interrupt
 from meegic.cli.main import main
 
 
@@ -21,13 +22,13 @@ def meegic(capfd, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
 
     def run(*arguments):
-        hook, debug = sys.excepthook, os.environ.get("MEEGIC_DEBUG")
+        hook, handler = sys.excepthook, signal.getsignal(signal.SIGINT)
         monkeypatch.setattr(sys, "argv", ["meegic", *map(str, arguments)])
         with pytest.raises(SystemExit) as end:
             main()
         sys.excepthook = hook
-        if debug is None:
-            os.environ.pop("MEEGIC_DEBUG", None)
+        signal.signal(signal.SIGINT, handler)
+        interrupt.asked = False
         out, err = capfd.readouterr()
         return Done(end.value.code or 0, out, err)
 

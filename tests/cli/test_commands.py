@@ -2,6 +2,7 @@
 
 import json
 import os
+import warnings
 
 import mne
 import numpy as np
@@ -21,7 +22,9 @@ def save(raw, path, change=None):
 
 @pytest.fixture(scope="module")
 def raw():
-    return package.simulate_recording("eeg19", n_bad_channels=0, artifacts=["blink"])[0]
+    return package.simulate_recording(
+        "eeg19", duration_s=60, n_bad_channels=0, artifacts=["blink"]
+    )[0]
 
 
 def lose(data):
@@ -50,7 +53,7 @@ def center(data):
         (None, 0, "ok", "ok: nothing implausible"),
         (lose, 4, "error", "the first is F3 at 4.000 s"),
         (unplug, 0, "warning", "F4 is flat."),
-        (lift, 4, "error", "--set load.unit=uV"),
+        (lift, 4, "error", "µV stored as V: multiply by 1e-6"),
         (center, 0, "note", "average-referenced: 19 channels have rank 18"),
     ],
     ids=["plain", "nan", "flat", "microvolt", "average"],
@@ -159,10 +162,75 @@ def test_simulate_refuses_unknown_artifact_and_layout(meegic, tmp_path):
     assert not out.exists()
 
 
+def test_simulate_names_the_options_that_were_typed(meegic, tmp_path):
+    out = tmp_path / "a_raw.fif"
+    assert "error: --seed must be" in meegic("simulate", "-o", out, "--seed", -1).err
+    assert (
+        "--bad-channels must" in meegic("simulate", "-o", out, "--bad-channels", 9).err
+    )
+    done = meegic("simulate", "-o", out, "--duration", "1e5", "--sfreq", "1e4")
+    assert "hint: Lower --duration or --sfreq." in done.err
+
+
+def test_simulate_takes_blanks_between_artifacts(meegic, tmp_path):
+    out = tmp_path / "a_raw.fif"
+    done = meegic("simulate", "-o", out, "--duration", 5, "--artifacts", "blink, ecg")
+    assert done.code == 0
+
+
+def test_check_of_a_name_that_is_too_long_is_no_bug(meegic):
+    done = meegic("check", "a" * 300 + ".fif")
+    assert done.code == 4
+    assert "File name too long" in done.err
+
+
 def test_simulate_refuses_another_format_by_name(meegic, tmp_path):
     done = meegic("simulate", "-o", tmp_path / "a.edf", "--duration", 5)
     assert done.code == 2
-    assert "path must end in .fif, but got 'a.edf'." in done.err
+    assert "error: --out must end in .fif, but got 'a.edf'.\n" in done.err
+    assert "hint: Use 'a.fif'.\n" in done.err
+
+
+def test_simulate_refuses_to_write_the_truth_over_the_recording(meegic, tmp_path):
+    out = tmp_path / "a_raw.fif"
+    done = meegic("simulate", "-o", out, "--truth", out, "--duration", 5)
+    assert done.code == 2
+    assert "error: --truth must end in .npz, but got 'a_raw.fif'.\n" in done.err
+    assert not out.exists()
+
+
+def test_check_of_a_damaged_recording_leaves_the_others_alone(meegic, raw, tmp_path):
+    good = save(raw, tmp_path / "good_raw.fif")
+    huge = raw.copy().apply_function(lambda row: 1e200 * row, picks=["Fz"])
+    huge.save(tmp_path / "huge_raw.fif", fmt="double", verbose="error")
+    done = meegic("check", tmp_path / "huge_raw.fif", good)
+    assert done.code == 3
+    assert [line.split("\t")[0] for line in done.out.splitlines()] == ["error", "ok"]
+
+
+def test_check_of_a_bids_folder_without_recordings_is_a_usage_error(meegic, tmp_path):
+    (tmp_path / "dataset_description.json").write_text('{"Name": "x"}')
+    done = meegic("check", tmp_path)
+    assert (done.code, done.out) == (2, "")
+    assert "error: " in done.err
+
+
+def test_check_passes_on_what_the_reader_said(meegic, raw, tmp_path, monkeypatch):
+    def read(path):
+        warnings.warn("two lines\nof a reader", RuntimeWarning, stacklevel=1)
+        warnings.warn("old name", DeprecationWarning, stacklevel=1)
+        return raw
+
+    monkeypatch.setattr("meegic.pipeline.check.read_recording", read)
+    done = meegic("check", "--json", tmp_path / "a_raw.fif")
+    (found,) = json.loads(done.out)["recordings"][0]["found"]
+    assert (found["code"], found["level"]) == ("reader", "warning")
+    assert found["message"] == "two lines\nof a reader"
+
+
+def test_a_name_with_a_line_break_stays_one_line(meegic, tmp_path):
+    done = meegic("check", tmp_path / "no\nsuch.fif")
+    assert done.out == f"unreadable\t{tmp_path}/no?such.fif\n"
 
 
 def test_row_61_output_folder_that_is_missing_exits_with_five(meegic, tmp_path):

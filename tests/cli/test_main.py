@@ -1,14 +1,18 @@
 """Streams, exit codes and messages of the command line."""
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
 from meegic.base import errors
 from meegic.cli import main as module
 from meegic.cli.console import printable
+from meegic.cli.interrupt import Interrupt
 
 
 def run_process(*arguments, **options):
@@ -34,7 +38,7 @@ def test_row_83_wrong_type_and_range_of_an_option_are_usage_errors(meegic, tmp_p
     assert meegic("simulate", "-o", out, "--duration", "long").code == 2
     code, _, err = meegic("simulate", "-o", out, "--duration", "2")
     assert code == 2
-    assert "error: duration_s must be a number at least 5 s" in err
+    assert "error: --duration must be a number at least 5 s" in err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -99,6 +103,46 @@ def test_a_bug_names_its_log_and_exits_with_one(tmp_path):
     assert "KeyError: 'lost'" in log.read_text()
 
 
+def test_interrupt_that_a_library_swallows_still_ends_with_130(
+    meegic, monkeypatch, tmp_path
+):
+    def swallow(_out, *, announce):
+        with contextlib.suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(5)
+        announce("the next step")
+        pytest.fail("it went on")
+
+    monkeypatch.setattr("meegic.pipeline.demo.run.run_demo", swallow)
+    assert meegic("demo", "--out", tmp_path).code == 130
+
+
+def test_second_interrupt_ends_at_once(monkeypatch):
+    ended = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    one = Interrupt()
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            one._hear(signal.SIGINT, None)
+    assert ended == [130]
+
+
+def test_row_71_closed_streams_are_no_bug():
+    for redirect, code in (
+        (">&-", 0),
+        ("2>&-", 0),
+        (">/dev/full", 5),
+    ):
+        done = subprocess.run(
+            f"{sys.executable} -m meegic --version {redirect}",
+            shell=True,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == code, (redirect, done.stderr)
+        assert "bug" not in done.stderr
+
+
 def test_interrupt_ends_with_130(meegic, monkeypatch, tmp_path):
     def interrupt(*_args, **_options):
         raise KeyboardInterrupt
@@ -148,12 +192,14 @@ def test_row_71_read_only_home_is_not_needed(tmp_path):
     done = run_process("simulate", "-o", out, "--duration", "5", env=env)
     assert done.returncode == 0, done.stderr
     assert out.is_file()
+    done = run_process("demo", "--out", tmp_path / "demo", env=env)
+    assert done.returncode == 0, done.stderr
     assert list(home.iterdir()) == []
 
 
 def test_row_87_control_characters_never_reach_the_terminal():
     assert printable("Fz\x1b[2J\x07") == "Fz?[2J?"
-    assert printable("a\tb\nc µ") == "a\tb\nc µ"
+    assert printable("a\tb\nc µ") == "a?b?c µ"
 
 
 def test_exit_codes_are_ordered_from_special_to_general():

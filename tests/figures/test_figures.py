@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import meegic
-from meegic.base.errors import OptionError
+from meegic.base.errors import InputError, OptionError
 from meegic.figures.recording import plot_spectra, plot_traces
 from meegic.figures.style import INK, KIND_COLORS, render_png
 from meegic.figures.truth import plot_conditions, plot_truth
@@ -77,6 +77,29 @@ def test_conditions_show_blocks_and_kinds(pair):
     ]
     rows = {one.get_text() for one in ax.get_yticklabels()}
     assert rows == set(truth.span_kinds) | {"stimulus"}
+
+
+def test_conditions_can_be_ten():
+    _, truth = meegic.simulate_recording("eeg19", duration_s=10, n_models=10)
+    assert len(plot_conditions(truth).axes[0].texts) == 20
+
+
+def test_other_electrodes_are_drawn_and_other_channels_refused(pair):
+    raw = pair[0].copy()
+    names = raw.ch_names[:19]
+    raw.set_channel_types(dict.fromkeys(names, "seeg"), verbose="error")
+    plot_traces(raw)
+    plot_spectra(raw)
+    raw.set_channel_types(dict.fromkeys(names, "misc"), verbose="error")
+    with pytest.raises(InputError, match="no channel of a type that can be drawn"):
+        plot_traces(raw)
+
+
+def test_loud_trace_is_cut_so_that_it_hides_few(pair):
+    raw = pair[0].copy().apply_function(lambda row: 1e3 * row, picks=["Cz"])
+    ax = plot_traces(raw).axes[0]
+    heights = [np.ptp(line.get_ydata()) for line in ax.lines]
+    assert max(heights) <= 6
 
 
 def test_meg_is_drawn_in_its_own_unit():

@@ -23,7 +23,26 @@ KINDS = {
 
 @pytest.fixture(scope="module")
 def pair():
-    return simulate_recording("eeg32", n_models=2, random_state=5)
+    return simulate_recording("eeg32", duration_s=60, n_models=2, random_state=5)
+
+
+def test_lowest_rate_works_without_mains():
+    raw, _ = simulate_recording("eeg19", duration_s=5, sfreq=100, artifacts=["blink"])
+    assert raw.info["sfreq"] == 100
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_every_pop_of_the_truth_is_in_the_data(seed):
+    raw, truth = simulate_recording(
+        "eeg19", duration_s=30, n_bad_channels=4, random_state=seed
+    )
+    rest = raw.get_data(picks="eeg") - truth.project(*set(truth.kinds))
+    pairs = zip(truth.span_channels, truth.span_samples, strict=True)
+    for channel, (start, stop) in pairs:
+        if channel:
+            assert channel not in truth.bad_channels
+            row = rest[truth.ch_names.index(channel)]
+            assert np.abs(row[start:stop]).max() > 50e-6
 
 
 def test_data_are_mixing_times_sources_plus_noise(pair):
@@ -81,6 +100,19 @@ def test_same_seed_same_bytes_and_another_seed_another_recording(layout, tmp_pat
     assert not np.array_equal(other.get_data(), raw.get_data())
 
 
+@pytest.mark.parametrize("layout", ["eeg19", "neuromag306"])
+def test_what_a_user_does_to_a_recording_does_not_reach_the_next_one(layout):
+    raw, truth = simulate_recording(layout, duration_s=5)
+    before = raw.get_data()
+    for channel in raw.info["chs"]:
+        channel["loc"][:3] *= 2
+    if raw.info["dev_head_t"] is not None:
+        raw.info["dev_head_t"]["trans"][:3, 3] += 0.02
+    again, same = simulate_recording(layout, duration_s=5)
+    assert_array_equal(again.get_data(), before)
+    assert_array_equal(same.positions, truth.positions)
+
+
 def test_leaving_an_artifact_out_leaves_the_others_as_they_were():
     _, full = simulate_recording("eeg32", duration_s=6)
     _, less = simulate_recording("eeg32", duration_s=6, artifacts=["ecg", "blink"])
@@ -105,7 +137,7 @@ def test_each_artifact_can_be_asked_for_alone(name):
 
 def test_numbers_are_those_of_a_real_recording(shared):
     """Median band powers within 6 dB of the shared recording; rank and blink size."""
-    raw, truth = simulate_recording("eeg32")
+    raw, truth = simulate_recording("eeg32", duration_s=60)
     real = mne.io.read_raw_eeglab(shared / "data/eeglab_data.set", verbose="error")
     real.crop(0, 60)
     bands = [(1, 3), (3, 7), (8, 12), (13, 20), (20, 30), (30, 45)]
@@ -126,8 +158,10 @@ def test_numbers_are_those_of_a_real_recording(shared):
 
 def test_infomax_finds_blink_heart_and_muscle():
     """What MNE's own ICA makes of it: the sources are separable, as in real EEG."""
-    raw, truth = simulate_recording("eeg32")
+    raw, truth = simulate_recording("eeg32", duration_s=60)
     raw.info["bads"] = list(truth.bad_channels)
+    pops = truth.spans("channel noise") / truth.sfreq + np.array([-0.1, 0.1])
+    raw.set_annotations(mne.Annotations(pops[:, 0], np.ptp(pops, axis=1), "BAD_pop"))
     raw.filter(1, 100, verbose="error")
     ica = mne.preprocessing.ICA(
         method="infomax", fit_params={"extended": True}, rng=0, max_iter=300
@@ -140,7 +174,7 @@ def test_infomax_finds_blink_heart_and_muscle():
     paired = match[rows, columns]
     assert paired[truth.select("eye blink")].min() > 0.95
     assert paired[truth.select("heart beat")].min() > 0.85
-    assert paired[truth.select("muscle artifact")].min() > 0.8
+    assert paired[truth.select("muscle artifact")].min() > 0.75
     assert np.median(paired[truth.select("brain")]) > 0.85
 
 

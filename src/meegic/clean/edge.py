@@ -46,14 +46,15 @@ def check_recording(raw: mne.io.BaseRaw) -> Findings:
     {'eeg': 19}
     """
     if not isinstance(raw, mne.io.BaseRaw):
-        raise TypeError(f"raw must be an mne.io.Raw, but got {type(raw).__name__}.")
+        raise TypeError(
+            f"raw must be an mne.io.Raw, but got {type(raw).__name__}. Check the Raw "
+            "before it is cut into epochs; mne.io.RawArray makes one of an array."
+        )
     types = raw.get_channel_types()
-    wanted = (*UNITS, *AUXILIARY)
+    wanted = (*UNITS, *AUXILIARY) if set(types) & set(UNITS) else types
     picks = [index for index, kind in enumerate(types) if kind in wanted]
-    picks = picks or list(range(len(types)))
     if not len(raw.times):
         raise InputError("The recording has no samples.")
-    statistics = measure_recording(_read_chunks(raw, picks))
     facts = Facts(
         names=tuple(raw.ch_names[index] for index in picks),
         types=tuple(types[index] for index in picks),
@@ -62,6 +63,9 @@ def check_recording(raw: mne.io.BaseRaw) -> Findings:
         bads=tuple(raw.info["bads"]),
         projectors=sum(one["active"] for one in raw.info["projs"]),
     )
+    good = [facts.good(kind) for kind in facts.kinds()]
+    counted = np.concatenate(good) if good else None
+    statistics = measure_recording(_read_chunks(raw, picks), counted=counted)
     return find_implausible(statistics, facts)
 
 
@@ -75,4 +79,6 @@ def _read_chunks(raw: mne.io.BaseRaw, picks: list[int]) -> Iterator[np.ndarray]:
                 f"samples {start} to {stop} cannot be read: {error}",
                 hint="Copy the file again from where it came.",
             ) from error
+        if np.iscomplexobj(data):
+            raise InputError(f"samples must be real numbers, but are {data.dtype}.")
         yield np.asarray(data)

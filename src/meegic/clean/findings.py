@@ -1,11 +1,14 @@
 """What a check of a recording looks at, and the form of what it finds."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 
 from meegic.base.errors import PlausibilityError
+
+LEVELS = ("error", "warning", "note")
+"""How grave a finding is, the gravest first."""
 
 UNITS = {
     "eeg": ("V", 0.3e-6, 500e-6, 1.0),
@@ -27,7 +30,7 @@ class Finding:
     code : str
         A word for machines: ``'nan'``, ``'flat'``, ``'unit'``, ...
     level : str
-        ``'error'`` (the recording is refused), ``'warning'`` or ``'note'``.
+        One of `LEVELS`; an error means that the recording is refused.
     message : str
         What was found, in full sentences.
     hint : str
@@ -118,6 +121,11 @@ class Findings:
     def ok(self) -> bool:
         """Whether nothing forbids to go on."""
         return self.verdict != "error"
+
+    def add(self, *more: Finding) -> "Findings":
+        """Give the findings with more of them, in their order."""
+        found = sorted((*self.found, *more), key=lambda one: LEVELS.index(one.level))
+        return replace(self, found=tuple(found))
 
     def codes(self) -> tuple[str, ...]:
         """Give the code of every finding."""

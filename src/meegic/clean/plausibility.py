@@ -50,20 +50,21 @@ def find_implausible(statistics: RecordingStatistics, facts: Facts) -> Findings:
     'ok'
     """
     flat = _find_flat(statistics, facts)
-    live = {kind: np.setdiff1d(facts.good(kind), flat) for kind in facts.kinds()}
+    lost = np.flatnonzero(statistics.n_nonfinite > statistics.n_times / 2)
+    dead = np.union1d(flat, lost)
+    live = {kind: np.setdiff1d(facts.good(kind), dead) for kind in facts.kinds()}
     ranks = {
         kind: _compute_rank(statistics.covariance, rows) for kind, rows in live.items()
     }
     view = _View(statistics, facts, flat, live, ranks)
-    found = [finding for rule in RULES for finding in rule(view)]
-    order = {"error": 0, "warning": 1, "note": 2}
-    return Findings(
-        found=tuple(sorted(found, key=lambda one: order[one.level])),
+    empty = Findings(
+        found=(),
         ranks=ranks,
         n_channels={kind: facts.good(kind).size for kind in facts.kinds()},
         sfreq=facts.sfreq,
         duration_s=statistics.n_times / facts.sfreq,
     )
+    return empty.add(*(finding for rule in RULES for finding in rule(view)))
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,9 @@ def _check_channels(view: _View) -> Iterable[Finding]:
             "error",
             "There is no EEG or MEG channel that is not marked bad; there are: "
             f"{listed}.",
-            hint="Set the channel types: raw.set_channel_types({'Fz': 'eeg', ...}).",
+            hint="Set the channel types: raw.set_channel_types({'Fz': 'eeg', ...})."
+            if not set(facts.types) & set(UNITS)
+            else "Unmark channels in raw.info['bads'].",
         )
     elif sum(rows.size for rows in map(facts.good, facts.kinds())) == 1:
         yield Finding(
@@ -119,16 +122,20 @@ def _check_length(view: _View) -> Iterable[Finding]:
 
 def _check_finite(view: _View) -> Iterable[Finding]:
     statistics, facts = view.statistics, view.facts
-    rows = np.flatnonzero(statistics.n_nonfinite)
-    if rows.size:
+    marked = np.isin(facts.names, facts.bads)
+    for level, chosen in (("error", ~marked), ("note", marked)):
+        rows = np.flatnonzero((statistics.n_nonfinite > 0) & chosen)
+        if not rows.size:
+            continue
         first = rows[statistics.first_nonfinite[rows].argmin()]
         seconds = statistics.first_nonfinite[first] / facts.sfreq
+        samples = _count(int(statistics.n_nonfinite[rows].sum()), "sample")
+        channels = _count(rows.size, "channel") + " marked bad" * (level == "note")
         yield Finding(
             "nan",
-            "error",
-            f"NaN or Inf: {_count(int(statistics.n_nonfinite.sum()), 'sample')} in "
-            f"{_count(rows.size, 'channel')}; the first is {facts.names[first]} at "
-            f"{seconds:.3f} s.",
+            level,
+            f"NaN or Inf: {samples} in {channels}; the first is {facts.names[first]} "
+            f"at {seconds:.3f} s.",
             hint="Crop them, or annotate the span as BAD_nan and fill it.",
             channels=facts.name(rows),
         )
@@ -180,17 +187,14 @@ def _check_unit(view: _View) -> Iterable[Finding]:
 
 
 def _guess_unit(typical: float, unit: str, low: float, high: float) -> str:
-    """Name the factor of a thousand that would make the amplitude plausible."""
-    for power, prefix in ((-6, "µ"), (-3, "m"), (-9, "n"), (-12, "p"), (-15, "f")):
-        if low <= typical * 10.0**power <= high:
-            word = prefix.replace("µ", "u") + unit
-            return (
-                f"It looks like {prefix}{unit} stored as {unit}: multiply by 1e{power}"
-                f"; for a file, --set load.unit={word}."
-            )
-    if typical < low:
-        return f"It looks as if {unit} had been divided: check the unit in the header."
-    return "Check the unit in the header."
+    """Name the power of a thousand that makes the amplitude the most plausible."""
+    prefixes = {-3: "m", -6: "µ", -9: "n", -12: "p", -15: "f"}
+    middle = np.log10(low * high) / 2
+    power = min(prefixes, key=lambda one: abs(np.log10(typical) + one - middle))
+    if low <= typical * 10.0**power <= high:
+        word = f"{prefixes[power]}{unit}"
+        return f"It looks like {word} stored as {unit}: multiply by 1e{power}."
+    return f"Check the unit in the header; containers hold {unit}."
 
 
 def _check_peak(view: _View) -> Iterable[Finding]:
@@ -272,7 +276,7 @@ def _check_montage(view: _View) -> Iterable[Finding]:
     )
     positions = facts.positions[rows]
     unknown = ~np.isfinite(positions).all(axis=1) | (positions == 0).all(axis=1)
-    hint = "Use raw.set_montage; for a file, --set load.montage=standard_1005."
+    hint = "Set one with raw.set_montage."
     if not rows.size:
         return
     if unknown.all():
@@ -321,16 +325,20 @@ def _find_flat(statistics: RecordingStatistics, facts: Facts) -> np.ndarray:
         usual = np.nanmedian(height[rows]) if np.isfinite(height[rows]).any() else 0.0
         # a flat channel has at most the rounding noise of its own offset
         rounding = 4 * np.finfo(np.float32).eps * statistics.peak_value[rows]
-        dead = height[rows] <= np.fmax(FLAT_FRACTION * usual, rounding)
-        flat.extend(rows[dead])
+        still = height[rows] <= np.fmax(FLAT_FRACTION * usual, rounding)
+        # or constant most of the time, in most blocks
+        flat.extend(rows[still | (statistics.spread[rows] == 0)])
     return np.array(flat, dtype=np.intp)
 
 
 def _compute_rank(covariance: np.ndarray, rows: np.ndarray) -> int:
+    """Compute the rank with all channels at the same size: a loud one hides none."""
+    size = np.sqrt(np.diag(covariance)[rows])
+    rows, size = rows[size > 0], size[size > 0]
     if not rows.size:
         return 0
-    values = np.linalg.eigvalsh(covariance[np.ix_(rows, rows)])
-    return numerical_rank(values) if values[-1] > 0 else 0
+    block = covariance[np.ix_(rows, rows)] / np.outer(size, size)
+    return numerical_rank(np.linalg.eigvalsh(block))
 
 
 def _compute_differences(covariance: np.ndarray, rows: np.ndarray) -> np.ndarray:

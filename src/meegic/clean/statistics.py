@@ -17,6 +17,9 @@ from meegic.math.robust import mad
 OUTLIER = 1000.0
 """A sample this many robust standard deviations away says nothing about a channel."""
 
+LARGEST = np.sqrt(np.finfo(np.float64).max) / 2**20
+"""Products of larger values would overflow; no unit makes them samples."""
+
 
 @dataclass(frozen=True)
 class BlockTable:
@@ -71,8 +74,9 @@ class RecordingStatistics:
     spread : array, shape (n_channels,)
         Robust standard deviation: the median over blocks.
     covariance : array, shape (n_channels, n_channels)
-        Of the samples that are finite and no outlier in every channel; slow drifts
-        over blocks are left out.
+        Of the samples that are finite and no outlier in every channel that counts;
+        zero for channels that mostly have no such samples. Slow drifts over blocks
+        are left out.
     """
 
     n_times: int
@@ -91,13 +95,18 @@ class RecordingStatistics:
         return np.fmax(np.abs(self.lowest), np.abs(self.highest))
 
 
-def measure_recording(chunks: Iterable[Array]) -> RecordingStatistics:
+def measure_recording(
+    chunks: Iterable[Array], *, counted: np.ndarray | None = None
+) -> RecordingStatistics:
     """Measure a recording in one pass, in memory that does not grow with it.
 
     Parameters
     ----------
     chunks : iterable of array, shape (n_channels, n_any)
         The recording, one piece after the other, of any lengths.
+    counted : array of int | None
+        Channels whose bad samples are left out of all covariances; None for all.
+        Others may be as bad as they like.
 
     Returns
     -------
@@ -110,7 +119,9 @@ def measure_recording(chunks: Iterable[Array]) -> RecordingStatistics:
     >>> measure_recording([data[:, :300], data[:, 300:]]).n_times
     1000
     """
-    table, products, count = sum_over_blocks(_measure_block, chunks)
+    table, products, count = sum_over_blocks(
+        lambda block: _measure_block(block, counted), chunks
+    )
     starts = np.cumsum(table.n_times, axis=0) - table.n_times
     best = np.fmax(np.abs(table.lowest), np.abs(table.highest))
     block = np.where(np.isnan(best), -1.0, best).argmax(axis=0)
@@ -130,20 +141,20 @@ def measure_recording(chunks: Iterable[Array]) -> RecordingStatistics:
     )
 
 
-def _measure_block(block: np.ndarray) -> tuple[BlockTable, np.ndarray, np.ndarray]:
+def _measure_block(
+    block: np.ndarray, counted: np.ndarray | None
+) -> tuple[BlockTable, np.ndarray, np.ndarray]:
     block = np.asarray(block, dtype=np.float64)
     finite = np.isfinite(block)
     known = np.where(finite, block, np.nan)
-    median, spread = _locate(known, finite)
+    with np.errstate(invalid="ignore", over="ignore"):
+        median, spread = _locate(known, finite)
+        distance = np.abs(known - median[:, None])
+        outlier = (distance > OUTLIER * spread[:, None]) & (spread > 0)[:, None]
     # fmax of NaN and a number is the number: rows without one stay NaN
     lowest, highest = np.fmin.reduce(known, axis=1), np.fmax.reduce(known, axis=1)
     size = np.where(finite, np.abs(block), -1.0)
-    with np.errstate(invalid="ignore", over="ignore"):
-        distance = np.abs(known - median[:, None])
-        outlier = (distance > OUTLIER * spread[:, None]) & (spread > 0)[:, None]
-    usable = (finite & ~outlier).all(axis=0)
-    used = block[:, usable]
-    used = used - used.mean(axis=1, keepdims=True) if usable.any() else used
+    used = _center_usable(block, finite & ~outlier & (size < LARGEST), counted)
     table = BlockTable(
         n_times=np.array([[block.shape[1]]]),
         n_nonfinite=(~finite).sum(axis=1)[None],
@@ -155,6 +166,21 @@ def _measure_block(block: np.ndarray) -> tuple[BlockTable, np.ndarray, np.ndarra
         spread=spread[None],
     )
     return table, used @ used.T, np.asarray(used.shape[1])
+
+
+def _center_usable(
+    block: np.ndarray, good: np.ndarray, counted: np.ndarray | None
+) -> np.ndarray:
+    """Keep the samples that are good in all channels that count, and center them."""
+    hopeless = good.mean(axis=1) < 0.5
+    rows = np.setdiff1d(
+        np.arange(len(block)) if counted is None else counted,
+        np.flatnonzero(hopeless),
+    )
+    usable = good[rows].all(axis=0)
+    used = np.where(good, block, 0.0)[:, usable]
+    used[hopeless] = 0.0
+    return used - used.mean(axis=1, keepdims=True) if usable.any() else used
 
 
 def _locate(known: np.ndarray, finite: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

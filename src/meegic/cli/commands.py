@@ -1,10 +1,16 @@
 """The commands: each parses, calls one function, prints."""
 
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
 
+from meegic.base.errors import OptionError
 from meegic.cli.console import (
     emit,
     emit_json,
@@ -30,9 +36,9 @@ def demo(
     Takes about ten seconds and needs no network. Writes the recording, its truth
     and `report.html`. Exits with 1 when a comparison misses its bound.
     """
-    from meegic.pipeline.demo.run import run_demo
+    with _no_home_for_matplotlib(), show_progress() as announce:
+        from meegic.pipeline.demo.run import run_demo
 
-    with show_progress() as announce:
         done = run_demo(out, announce=announce)
     rows = [
         (x.what, x.truth, x.found, x.bound, "ok" if x.good else "missed")
@@ -82,7 +88,7 @@ def simulate(
             help="eeg19, eeg32, eeg64, neuromag306, ctf151 or ctf275.",
         ),
     ] = "eeg32",
-    duration: Annotated[float, typer.Option(help="Length in s.")] = 60.0,
+    duration: Annotated[float, typer.Option(help="Length in s.")] = 120.0,
     sfreq: Annotated[float, typer.Option(help="Sampling rate in Hz.")] = 250.0,
     n_models: Annotated[int, typer.Option(help="Mixing conditions.")] = 1,
     artifacts: Annotated[
@@ -100,22 +106,24 @@ def simulate(
     from meegic.bids.export import write_recording
     from meegic.simulation.edge.recording import simulate_recording
 
-    with show_progress() as announce:
+    truth = truth or out.with_name(f"{out.stem}_truth.npz")
+    _check_suffix("--out", out, ".fif")
+    _check_suffix("--truth", truth, ".npz")
+    with show_progress() as announce, _in_words_of_options():
         announce("simulating")
         raw, known = simulate_recording(
             layout,
             duration_s=duration,
             sfreq=sfreq,
             n_models=n_models,
-            artifacts=[] if artifacts == "none" else artifacts.split(","),
+            artifacts=_split(artifacts),
             n_bad_channels=bad_channels,
             line_freq_hz=line_freq,
             random_state=seed,
         )
-    truth = truth or out.with_name(f"{out.stem}_truth.npz")
     write_recording(out, raw)
     known.save(truth)
-    emit([str(out), str(truth)])
+    emit([str(out)], [str(truth)])
 
 
 def doctor(
@@ -141,6 +149,52 @@ def doctor(
     raise typer.Exit(exit_code(rows))
 
 
+@contextmanager
+def _no_home_for_matplotlib() -> Iterator[None]:
+    """Keep matplotlib's list of fonts out of the home folder."""
+    with TemporaryDirectory(prefix="meegic-") as folder:
+        os.environ.setdefault("MPLCONFIGDIR", folder)
+        yield
+
+
+OPTION_NAMES = {
+    "layout": "--layout",
+    "sfreq": "--sfreq",
+    "duration_s": "--duration",
+    "n_models": "--n-models",
+    "n_bad_channels": "--bad-channels",
+    "line_freq_hz": "--line-freq",
+    "random_state": "--seed",
+}
+"""What the command line calls the arguments of `simulate_recording`."""
+
+
+@contextmanager
+def _in_words_of_options() -> Iterator[None]:
+    """Let a refusal name the option that was typed, not the argument behind it."""
+    try:
+        yield
+    except OptionError as error:
+        pattern = rf"\b({'|'.join(OPTION_NAMES)})\b"
+        texts = (error.message, error.hint)
+        said = [
+            re.sub(pattern, lambda one: OPTION_NAMES[one[0]], text) for text in texts
+        ]
+        raise OptionError(*said) from error
+
+
+def _split(words: str) -> list[str]:
+    return [] if words == "none" else [one.strip() for one in words.split(",")]
+
+
+def _check_suffix(option: str, path: Path, suffix: str) -> None:
+    if path.suffix != suffix:
+        raise OptionError(
+            f"{option} must end in {suffix}, but got {path.name!r}.",
+            hint=f"Use {path.with_suffix(suffix).name!r}.",
+        )
+
+
 def _show_checked(checked: tuple) -> None:
     """Show findings to the reader, and a line per recording to the next program."""
     for one in checked:
@@ -152,4 +206,4 @@ def _show_checked(checked: tuple) -> None:
             tell_table(("", "what was found", "what to do"), rows, mark=0)
         else:
             tell("ok: nothing implausible", style="green")
-    emit(f"{one.verdict}\t{one.path}" for one in checked)
+    emit(*((one.verdict, one.path) for one in checked))

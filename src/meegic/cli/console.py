@@ -5,12 +5,15 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from meegic.base.errors import OutputError
+from meegic.cli.interrupt import interrupt
 
 STYLES = {
     "ok": "green",
@@ -25,20 +28,33 @@ STYLES = {
 }
 
 
-def emit(lines: Iterable[str]) -> None:
-    """Print lines of the result; end quietly when nobody reads on."""
-    try:
-        for line in lines:
-            sys.stdout.write(f"{printable(line)}\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # what the interpreter flushes at its end must not fail again
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def emit(*lines: Sequence[str]) -> None:
+    """Print lines of the result, their cells between tabs."""
+    _write("".join("\t".join(map(printable, cells)) + "\n" for cells in lines))
 
 
 def emit_json(document: dict[str, Any]) -> None:
     """Print the result as one JSON document."""
-    emit([json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False)])
+    _write(json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False) + "\n")
+
+
+def _write(text: str) -> None:
+    """Write to stdout, if there is one; end quietly when nobody reads on."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_stdout()
+    except OSError as error:
+        _forget_stdout()
+        raise OutputError(f"stdout cannot be written: {error.strerror}.") from error
+
+
+def _forget_stdout() -> None:
+    """Let what the interpreter flushes at its end not fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def tell(text: str, *, style: str = "") -> None:
@@ -73,22 +89,29 @@ def tell_table(
 def show_progress() -> Iterator[Any]:
     """Show what is being done: a spinner on a terminal, plain lines elsewhere."""
     console = _console()
-    if not console.is_terminal:
-        yield lambda text: tell(f"{text} ...")
-        return
-    with console.status("") as status:
-        yield lambda text: status.update(f"{text} ...")
+
+    def say(text: str) -> None:
+        interrupt.check()
+        if console.is_terminal:
+            status.update(f"{text} ...")
+        else:
+            tell(f"{text} ...")
+
+    status = console.status("")
+    with status if console.is_terminal else nullcontext():
+        yield say
+    interrupt.check()
 
 
 def printable(text: str) -> str:
-    r"""Give text without control characters, as a terminal may be shown it.
+    r"""Give one line without control characters, as a terminal may be shown it.
 
     Examples
     --------
     >>> printable("Fz\x1b[2J")
     'Fz?[2J'
     """
-    return "".join(one if one.isprintable() or one in "\n\t" else "?" for one in text)
+    return "".join(one if one.isprintable() else "?" for one in text)
 
 
 def _console() -> Console:

@@ -17,6 +17,7 @@ import meegic
 from meegic.base import errors
 from meegic.cli import commands
 from meegic.cli.console import emit, tell_error
+from meegic.cli.interrupt import interrupt
 
 EXIT_CODES: tuple[tuple[type[errors.MeegicError], int], ...] = (
     (errors.OutputError, 5),
@@ -79,21 +80,22 @@ def options(
 ) -> None:
     """From raw M/EEG to clean, to named components, to calibrated sources."""
     if debug:
-        os.environ["MEEGIC_DEBUG"] = "1"
-        logging.basicConfig(level=logging.DEBUG)
+        logging.basicConfig()
+        logging.getLogger("meegic").setLevel(logging.DEBUG)
 
 
 def main() -> NoReturn:
     """Run the command line and end the process with its exit code."""
     sys.excepthook = _report_bug
+    interrupt.listen()
     os.environ.setdefault("MPLBACKEND", "agg")
-    for stream in (sys.stdout, sys.stderr):
+    for stream in filter(None, (sys.stdout, sys.stderr)):
         stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue]
     try:
         code = get_command(app)(standalone_mode=False)
     except errors.MeegicError as error:
         tell_error(error.message, error.hint)
-        if os.environ.get("MEEGIC_DEBUG"):
+        if "--debug" in sys.argv:
             traceback.print_exc()
         sys.exit(_exit_code(error))
     except TyperException as error:
@@ -120,5 +122,5 @@ def _report_bug(
         f"internal error ({kind.__name__}): {error}",
         f"This is a bug of meegic; please report it with {log.name}.",
     )
-    if os.environ.get("MEEGIC_DEBUG"):
+    if "--debug" in sys.argv:
         sys.stderr.write(text)

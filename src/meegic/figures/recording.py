@@ -8,14 +8,25 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from meegic.base.checks import check_range
+from meegic.base.checks import check_range, list_words
+from meegic.base.errors import InputError
 from meegic.figures.style import ACCENT, INK, KIND_COLORS, MUTED, open_axes
 from meegic.math.spectra import welch_power
 
-SCALES = {"eeg": (1e6, "µV"), "mag": (1e15, "fT"), "grad": (1e13, "fT/cm")}
+SCALES = {
+    "eeg": (1e6, "µV"),
+    "mag": (1e15, "fT"),
+    "grad": (1e13, "fT/cm"),
+    "seeg": (1e6, "µV"),
+    "ecog": (1e6, "µV"),
+    "dbs": (1e6, "µV"),
+}
 """What a value in SI is multiplied by for showing, and the unit then."""
 
 MAX_TRACES = 64
+
+MAX_HEIGHT = 3.0
+"""Traces are cut at this many steps from their line, so that a loud one hides few."""
 
 
 def plot_traces(
@@ -75,9 +86,15 @@ def plot_traces(
     for index, row in enumerate(rows):
         name = raw.ch_names[row]
         color = ACCENT if name in marked else INK if index < len(picks) else MUTED
-        ax.plot(times, data[index] / sizes[index] - index, color=color, lw=0.6)
+        trace = np.clip(data[index] / sizes[index], -MAX_HEIGHT, MAX_HEIGHT)
+        behind = 1 if name in marked else 2
+        ax.plot(times, trace - index, color=color, lw=0.6, zorder=behind)
     ax.set_yticks(-np.arange(len(rows)), [raw.ch_names[row] for row in rows])
-    ax.set(xlim=(times[0], times[-1]), ylim=(-len(rows) - 0.3, 1.6), xlabel="Time (s)")
+    ax.set(
+        xlim=(times[0], times[-1]),
+        ylim=(-len(rows) - 0.3, MAX_HEIGHT + 0.2),
+        xlabel="Time (s)",
+    )
     _draw_scale_bar(ax, raw, picks, step)
     _draw_kinds(ax, [kind for kind, *_ in spans])
     return figure
@@ -152,6 +169,12 @@ def _pick_data(raw: mne.io.BaseRaw) -> np.ndarray:
     types = np.array(raw.get_channel_types())
     counts = {kind: int((types == kind).sum()) for kind in SCALES}
     kind = max(counts, key=lambda one: counts[one])
+    if not counts[kind]:
+        raise InputError(
+            f"The recording has no channel of a type that can be drawn: "
+            f"{list_words(SCALES, last='or')}.",
+            hint="Set the types with raw.set_channel_types.",
+        )
     return np.flatnonzero(types == kind)
 
 

@@ -75,7 +75,7 @@ def plot_truth(
     figure.text(
         0.999,
         0.001,
-        f"courses: {SECONDS:g} s",
+        f"{len(some)} of {len(brain)} brain sources; courses of {SECONDS:g} s",
         ha="right",
         va="bottom",
         fontsize=7,
@@ -114,7 +114,7 @@ def plot_conditions(truth: RecordingTruth) -> Figure:
         truth.block_starts, stops, truth.block_models, strict=True
     ):
         left, right = start / truth.sfreq, stop / truth.sfreq
-        shade = 0.10 + 0.14 * model
+        shade = 0.10 + 0.25 * model / max(truth.n_models - 1, 1)
         ax.axvspan(left, right, color=KIND_COLORS["brain"], alpha=shade, lw=0)
         ax.text(
             (left + right) / 2,

@@ -1,13 +1,14 @@
 """Check recordings by path: what `meegic check` does."""
 
+import logging
+import os
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from meegic.base.errors import (
-    DataWarning,
     InputError,
     MeegicError,
     MissingDependencyError,
@@ -19,7 +20,7 @@ from meegic.clean.edge import check_recording
 from meegic.clean.findings import Finding, Findings
 
 SCHEMA = 1
-LEVELS = ("error", "warning", "note")
+logger = logging.getLogger("meegic.check")
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ def to_document(checked: Sequence[CheckedRecording]) -> dict[str, Any]:
 
 
 def _expand(path: Path) -> list[Path]:
-    if (path / "dataset_description.json").is_file():
+    if os.path.isfile(path / "dataset_description.json"):
         return find_recordings(path)
     return [path]
 
@@ -129,12 +130,15 @@ def _check(path: Path) -> CheckedRecording:
         try:
             findings = check_recording(read_recording(path))
         except (InputError, MissingDependencyError) as error:
+            logger.debug("%s", path, exc_info=error)
             return CheckedRecording(str(path), error=error)
-    said = dict.fromkeys(
-        str(one.message)
-        for one in caught
-        if issubclass(one.category, DataWarning | RuntimeWarning)
-    )
-    notes = tuple(Finding("reader", "warning", message) for message in said)
-    found = sorted((*findings.found, *notes), key=lambda one: LEVELS.index(one.level))
-    return CheckedRecording(str(path), findings=replace(findings, found=tuple(found)))
+        except OSError as error:
+            refusal = InputError(f"{path} cannot be opened: {error.strerror}.")
+            return CheckedRecording(str(path), error=refusal)
+    notes = []
+    for one in caught:
+        if issubclass(one.category, UserWarning | RuntimeWarning):
+            notes.append(Finding("reader", "warning", str(one.message)))
+        else:
+            logger.info("%s: %s: %s", path, one.category.__name__, one.message)
+    return CheckedRecording(str(path), findings.add(*dict.fromkeys(notes)))

@@ -4,7 +4,7 @@ import numpy as np
 
 from meegic.figures.recording import plot_spectra, plot_traces
 from meegic.figures.style import render_png
-from meegic.math.spectra import welch_power
+from meegic.math.spectra import Spectrum, welch_power
 from meegic.pipeline.demo.state import Demo
 from meegic.pipeline.report import Section, embed
 
@@ -29,15 +29,20 @@ def show_recording(demo: Demo, *, line_freq_hz: float) -> None:
             ),
         )
     )
-    data = np.asarray(raw.get_data(picks="eeg"))
-    spectrum = welch_power(data, truth.sfreq, window_s=4.0)
-    middle = np.median(spectrum.power, axis=0)
-    mains = _find_peak(spectrum.freqs, middle, 45, 65)
-    alpha = _find_peak(spectrum.freqs, middle, 7, 13)
+    everything = _compute_middle(np.asarray(raw.get_data(picks="eeg")), truth.sfreq)
+    brain = _compute_middle(truth.project("brain"), truth.sfreq)
+    mains = _find_peak(everything, 45, 65)
     demo.compare_near("Mains frequency", line_freq_hz, mains, 0.25, "Hz")
-    demo.compare_near("Alpha rhythm", 10.0, alpha, 1.0, "Hz")
+    alpha = _find_peak(brain, 7, 13), _find_peak(everything, 7, 13)
+    demo.compare_near("Alpha rhythm", *alpha, 0.5, "Hz")
 
 
-def _find_peak(freqs: np.ndarray, power: np.ndarray, low: float, high: float) -> float:
-    inside = (freqs >= low) & (freqs <= high)
-    return float(freqs[inside][power[inside].argmax()])
+def _compute_middle(data: np.ndarray, sfreq: float) -> Spectrum:
+    """Compute the median spectrum over channels."""
+    spectrum = welch_power(data, sfreq, window_s=4.0)
+    return Spectrum(spectrum.freqs, np.median(spectrum.power, axis=0))
+
+
+def _find_peak(spectrum: Spectrum, low: float, high: float) -> float:
+    inside = (spectrum.freqs >= low) & (spectrum.freqs <= high)
+    return float(spectrum.freqs[inside][spectrum.power[inside].argmax()])

@@ -14,18 +14,20 @@ from meegic.pipeline.demo.truth import show_truth
 from meegic.pipeline.report import Section, Table, write_report
 from meegic.simulation.edge.recording import simulate_recording
 
+LINE_FREQ_HZ = 50.0
+
 OPTIONS = {
     "layout": "eeg19",
     "duration_s": 60.0,
     "sfreq": 250.0,
     "n_models": 2,
-    "line_freq_hz": 50.0,
+    "line_freq_hz": LINE_FREQ_HZ,
     "random_state": 0,
 }
 """The embedded recording."""
 
 STEPS: tuple[tuple[str, Callable[[Demo], None]], ...] = (
-    ("drawing the recording", partial(show_recording, line_freq_hz=50.0)),
+    ("drawing the recording", partial(show_recording, line_freq_hz=LINE_FREQ_HZ)),
     ("checking the recording", show_findings),
     ("checking damaged copies", show_damage),
     ("drawing the truth", show_truth),
@@ -79,7 +81,7 @@ def _write_report(demo: Demo) -> None:
     marks = tuple("good" if one.good else "bad" for one in demo.comparisons)
     compared = Section(
         "Truth against found",
-        "The recording is simulated, so that everything can be compared.",
+        "The recording is simulated: what was found is compared with what was put in.",
         Table(("what", "truth", "found", "counts as found"), rows, marks),
     )
     record = make_record(OPTIONS, seed=demo.truth.seed)

@@ -125,7 +125,10 @@ def compute_brain_gain(layout: str) -> tuple[np.ndarray, np.ndarray]:
         mindist=0.0,
         verbose="error",
     )
-    return _compute_gain(head, grid, shells=True)
+    positions, gain = _compute_gain(head, grid, shells=True)
+    positions.setflags(write=False)  # they are shared
+    gain.setflags(write=False)
+    return positions, gain
 
 
 def compute_field(layout: str, places: np.ndarray, moments: np.ndarray) -> np.ndarray:
@@ -215,7 +218,7 @@ def _compute_gain(
     )
     gain = forward["sol"]["data"].reshape(info["nchan"], -1, 3)
     gain = gain if head.is_meg else _subtract_reference(gain)
-    return np.asarray(forward["source_rr"]), gain
+    return np.array(forward["source_rr"]), gain
 
 
 def _compute_far_field(

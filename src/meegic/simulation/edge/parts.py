@@ -86,14 +86,14 @@ EMITTERS = (
     Emitter(
         "saccade", "eye movement", simulate_saccades, _EYES, (-1.0, 0.0, 0.0), 0.12e-6
     ),
-    Emitter("ecg", "heart beat", simulate_heart, _CHEST, (0.3, -0.3, -0.9), 35e-6),
+    Emitter("ecg", "heart beat", simulate_heart, _CHEST, (0.3, -0.3, -0.9), 50e-6),
     Emitter(
         "muscle",
         "muscle artifact",
         simulate_muscle,
         _LEFT_TEMPLE,
         (0.5, 0.3, 0.8),
-        0.06e-6,
+        0.08e-6,
     ),
     Emitter(
         "muscle",
@@ -101,7 +101,7 @@ EMITTERS = (
         simulate_muscle,
         _RIGHT_TEMPLE,
         (0.6, -0.4, 0.7),
-        0.06e-6,
+        0.08e-6,
     ),
 )
 

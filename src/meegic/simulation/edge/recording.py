@@ -1,12 +1,14 @@
 """Simulate a recording as an `mne.io.Raw`, with its truth."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from typing import NamedTuple
 
 import mne
 import numpy as np
 
 from meegic.base.checks import check_count, check_known, check_option, check_range
+from meegic.base.errors import OptionError
 from meegic.base.record import draw_seed
 from meegic.simulation.artifacts import simulate_pops
 from meegic.simulation.edge.head import LAYOUTS, make_head
@@ -24,6 +26,9 @@ ARTIFACTS = ("blink", "saccade", "ecg", "muscle", "line", "pop")
 
 MAX_SOURCES = 64
 """More sources than that are not simulated, however many sensors there are."""
+
+MAX_BYTES = 16 * 2**30
+"""More memory than that is not asked for."""
 
 # In V, T and T/m: white noise density (per root Hz), height of an electrode pop, RMS
 # of a channel that records nothing else.
@@ -52,7 +57,7 @@ class _AtSensors(NamedTuple):
 def simulate_recording(
     layout: str = "eeg32",
     *,
-    duration_s: float = 60.0,
+    duration_s: float = 120.0,
     sfreq: float = 250.0,
     n_models: int = 1,
     artifacts: Sequence[str] = ARTIFACTS,
@@ -109,11 +114,19 @@ def simulate_recording(
     check_known("artifact", artifacts, ARTIFACTS)
     n_channels = make_head(layout).info["nchan"]
     check_count("n_bad_channels", n_bad_channels, low=0, high=n_channels // 4)
-    check_range(
-        "line_freq_hz", line_freq_hz, low=1, high=sfreq / 2, open_high=True, unit="Hz"
-    )
+    if "line" in artifacts:
+        check_range(
+            "line_freq_hz",
+            line_freq_hz,
+            low=1,
+            high=sfreq / 2,
+            open_high=True,
+            unit="Hz",
+            hint=f"sfreq is {sfreq:g} Hz: raise it, or leave out 'line'.",
+        )
     seed = draw_seed(random_state)
     clock = Clock(round(duration_s * sfreq), float(sfreq))
+    _check_size(n_channels, clock)
 
     found = make_artifacts(
         layout,
@@ -137,6 +150,17 @@ def simulate_recording(
     return _make_raw(layout, truth, sensors, found), truth
 
 
+def _check_size(n_channels: int, clock: Clock) -> None:
+    """Refuse what no common machine can hold, before anything is computed."""
+    n_bytes = 8 * clock.n_times * (3 * n_channels + 2 * min(n_channels, MAX_SOURCES))
+    if n_bytes > MAX_BYTES:
+        raise OptionError(
+            f"{n_channels} channels of {clock.duration:g} s at {clock.sfreq:g} Hz "
+            f"need about {n_bytes >> 30} GiB, and {MAX_BYTES >> 30} GiB are allowed.",
+            hint="Lower duration_s or sfreq.",
+        )
+
+
 def _draw_events(clock: Clock, rng: np.random.Generator) -> np.ndarray:
     """Stimuli every 1.0 to 1.6 s, the last early enough for its whole response."""
     count = int(clock.duration) + 1
@@ -153,18 +177,20 @@ def _draw_sensors(
     noise = make_stream(seed, "noise").standard_normal((len(names), clock.n_times))
     data = noise_std[:, None] * noise
 
-    pop_spans, popped = np.empty((0, 2), dtype=np.int64), np.empty(0, dtype=np.int64)
-    if with_pops:
-        rng = make_stream(seed, "pop")
-        course, pop_spans, popped = simulate_pops(len(names), clock, rng)
-        data += _per_channel(POP_HEIGHT, types)[:, None] * course
-
     rng = make_stream(seed, "bad")
     bad = np.sort(rng.choice(len(names), size=n_bad, replace=False))
     for index in bad:
         slow = shape_noise(lambda f: 1 / np.maximum(f, 0.2), clock, rng)
         white = rng.standard_normal(clock.n_times)
         data[index] = BAD_RMS[types[index]] * (0.6 * slow + 0.8 * white)
+
+    pop_spans, popped = np.empty((0, 2), dtype=np.int64), np.empty(0, dtype=np.int64)
+    if with_pops:
+        good = np.setdiff1d(np.arange(len(names)), bad)
+        rng = make_stream(seed, "pop")
+        course, pop_spans, channels = simulate_pops(len(good), clock, rng)
+        data[good] += _per_channel(POP_HEIGHT, types)[good, None] * course
+        popped = good[channels]
     return _AtSensors(
         data,
         tuple(names[index] for index in bad),
@@ -245,10 +271,10 @@ def _place_sensors(raw: mne.io.RawArray, sensor_info: mne.Info) -> None:
     """Copy what the head model knows of the sensors."""
     for here, there in zip(raw.info["chs"], sensor_info["chs"], strict=False):
         for key in ("loc", "coil_type", "coord_frame", "unit"):
-            here[key] = there[key]
+            here[key] = deepcopy(there[key])
     if sensor_info["dig"] is not None:
         raw.info.set_montage(sensor_info.get_montage(), on_missing="ignore")
-    raw.info["dev_head_t"] = sensor_info["dev_head_t"]
+    raw.info["dev_head_t"] = deepcopy(sensor_info["dev_head_t"])
 
 
 def _per_channel(table: dict[str, float], types: Sequence[str]) -> np.ndarray:
