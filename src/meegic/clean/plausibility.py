@@ -229,9 +229,9 @@ def _check_peak(view: _View) -> Iterable[Finding]:
 
 def _check_bridges(view: _View) -> Iterable[Finding]:
     for kind, rows in view.live.items():
-        power = _compute_differences(view.statistics.covariance, rows)
-        if rows.size < 3 or not power.size:
+        if rows.size < 3:  # there is no usual difference
             continue
+        power = _compute_differences(view.statistics.covariance, rows)
         usual = np.median(power)
         pairs = np.array(list(combinations(rows, 2)))[power < BRIDGE_FRACTION * usual]
         if len(pairs):
@@ -356,7 +356,7 @@ def _is_average_referenced(view: _View) -> bool:
     for rows in (everyone, view.facts.good("eeg")):
         block = covariance[np.ix_(rows, rows)]
         usual = np.median(np.diag(block))
-        if rows.size > 1 and block.mean() < REFERENCE_FRACTION**2 * usual:
+        if block.mean() < REFERENCE_FRACTION**2 * usual:
             return True
     return False
 

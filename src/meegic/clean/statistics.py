@@ -185,7 +185,7 @@ def _center_usable(
 
 def _locate(known: np.ndarray, finite: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Median and robust standard deviation of every row over its finite samples."""
-    if finite.all():
+    if finite.all():  # the common case, without a loop over rows
         return np.median(known, axis=1), mad(known, to_sigma=True)
     rows = [row[good] for row, good in zip(known, finite, strict=True)]
     median = [np.median(row) if row.size else np.nan for row in rows]

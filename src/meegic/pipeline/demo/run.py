@@ -85,11 +85,13 @@ def _write_report(demo: Demo) -> None:
         Table(("what", "truth", "found", "counts as found"), rows, marks),
     )
     record = make_record(OPTIONS, seed=demo.truth.seed)
-    versions = [("platform", record.platform), *record.versions.items()]
+    lines = {"platform": record.platform, **record.versions, **record.options}
     provenance = Section(
         "Provenance",
-        "With these versions `meegic demo` makes this page again.",
-        Table(("", "version"), tuple(versions)),
+        "With these versions and options `meegic demo` makes this page again.",
+        Table(
+            ("what", "value"), tuple((name, str(one)) for name, one in lines.items())
+        ),
     )
     write_report(
         demo.out / "report.html",
