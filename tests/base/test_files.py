@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import stat
 import struct
 import subprocess
@@ -17,6 +18,7 @@ from numpy.testing import assert_array_equal
 
 from meegic.base.errors import InputError, IntegrityError, OutputError
 from meegic.base.files import (
+    check_target,
     export_atomically,
     hash_file,
     make_folder,
@@ -203,6 +205,17 @@ def test_what_json_cannot_hold_is_refused(tmp_path, bad):
     assert not list(tmp_path.iterdir())
 
 
+LONG = ["n" * 255, "µ" * 127, "\U0001f9e0" * 63]
+
+
+@pytest.mark.parametrize("name", LONG, ids=["1 byte", "2 bytes", "4 bytes"])
+def test_the_longest_names_can_be_written(tmp_path, name):
+    write_bytes(tmp_path / name, b"abc")
+    export_atomically(tmp_path / name, lambda path: path.write_bytes(b"xyz"))
+    assert (tmp_path / name).read_bytes() == b"xyz"
+    assert [one.name for one in tmp_path.iterdir()] == [name]
+
+
 # -- foreign writers -------------------------------------------------------------------
 
 
@@ -238,7 +251,7 @@ def test_full_disk_in_a_foreign_writer_is_explained(tmp_path):
         raise OSError("the writer's own words")
 
     (tmp_path / "a").write_text("earlier")
-    words = r"a \(at least 5 bytes\) cannot be written: the writer's own words"
+    words = r"a \(5 bytes so far\) cannot be written: the writer's own words"
     with pytest.raises(OutputError, match=words):
         export_atomically(tmp_path / "a", write)
     assert [one.read_text() for one in tmp_path.iterdir()] == ["earlier"]
@@ -270,6 +283,33 @@ def test_optional_arrays_may_be_absent_and_others_not(tmp_path):
     assert list(read_arrays(tmp_path / "a.npz", ONE | {"y": extra})) == ["x"]
     with pytest.raises(IntegrityError, match=r"members must be \['x.npy', 'y.npy'\]"):
         read_arrays(tmp_path / "a.npz", ONE | {"y": extra._replace(optional=False)})
+
+
+def test_a_file_of_another_schema_is_refused_as_such(tmp_path):
+    path = tmp_path / "a.npz"
+    write_arrays(path, {"x": np.zeros(1)}, version=1)
+    assert list(read_arrays(path, ONE, version=1)) == ["x"]
+    write_arrays(path, {"x": np.zeros(1), "new": np.zeros(1)}, version=2)
+    words = rf"{path} has schema 2, but this meegic reads 1\. Read it with the version"
+    with pytest.raises(IntegrityError, match=words):
+        read_arrays(path, ONE, version=1)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({}, r"a\.npz cannot be used: it does not state its schema"),
+        (
+            {"schema": np.zeros(1, dtype=np.int64)},
+            r"'schema' of .* must have shape \(\)",
+        ),
+        ({"schema": np.array(1.0)}, "'schema' of .* dtype must be int64"),
+    ],
+)
+def test_a_file_without_a_right_schema_is_refused(tmp_path, arrays, words):
+    write_arrays(tmp_path / "a.npz", {"x": np.zeros(1)} | arrays)
+    with pytest.raises(IntegrityError, match=words):
+        read_arrays(tmp_path / "a.npz", ONE, version=1)
 
 
 def test_no_arrays_are_arrays_too(tmp_path):
@@ -336,10 +376,7 @@ HOSTILE = {
     "huge": ([("x.npy", npy(np.zeros(1), shape=(10**12,)))], "length is another"),
     "short": ([("x.npy", npy(np.zeros(2), shape=(1,)))], "length is another"),
     "dtype": ([("x.npy", npy(np.zeros(1), descr="<f3"))], "not understood"),
-    "empty text": (
-        [("x.npy", npy(np.zeros(0), descr="<U0", shape=(9,)))],
-        "dtype must",
-    ),
+    "no suffix": ([("x.npy", GOOD), ("x", GOOD)], "members must be"),
     "Fortran": ([("x.npy", npy(np.zeros(1), fortran_order=True))], "not begin as"),
     "axes": ([("x.npy", npy(np.zeros(1), shape=(1,) * 99))], "cannot be used"),
 }
@@ -356,8 +393,36 @@ def test_hostile_members_are_refused(tmp_path, case):
 def test_a_double_member_is_refused(tmp_path):
     with pytest.warns(UserWarning, match="Duplicate name"):
         write_zip(tmp_path / "a.npz", [("x.npy", GOOD), ("x.npy", GOOD)])
-    with pytest.raises(IntegrityError, match="members must be"):
+    with pytest.raises(IntegrityError, match="two of its members have one name"):
         read_arrays(tmp_path / "a.npz", ONE)
+
+
+TEXT = {"x": ArraySpec("U", (None,))}
+
+
+@pytest.mark.parametrize("length", [9, 10**17])
+@pytest.mark.parametrize("kind", ["U", "S"])
+def test_texts_without_room_are_refused(tmp_path, kind, length):
+    """Their file holds nothing, but memory would hold four bytes for each of them."""
+    content = npy(np.zeros(0), descr=f"<{kind}0", shape=(length,))
+    write_zip(tmp_path / "a.npz", [("x.npy", content)])
+    spec = ArraySpec(kind, (None,))
+    with pytest.raises(IntegrityError, match="not begin as a plain array"):
+        read_arrays(tmp_path / "a.npz", {"x": spec})
+
+
+@pytest.mark.parametrize("texts", [[""], ["", "a"], [], ["\U0010ffff"], ["\udc80"]])
+def test_texts_come_back(tmp_path, texts):
+    write_arrays(tmp_path / "a.npz", {"x": np.array(texts, dtype=np.str_)})
+    assert read_arrays(tmp_path / "a.npz", TEXT)["x"].tolist() == texts
+
+
+@pytest.mark.parametrize("point", [0x110000, 2**32 - 1])
+def test_what_is_no_character_is_refused(tmp_path, point):
+    content = npy(np.array([[65], [point]], dtype="<u4"), descr="<U1", shape=(2,))
+    write_zip(tmp_path / "a.npz", [("x.npy", content)])
+    with pytest.raises(IntegrityError, match="it holds what is no character"):
+        read_arrays(tmp_path / "a.npz", TEXT)
 
 
 def test_a_header_of_digits_does_not_hang(tmp_path):
@@ -547,6 +612,20 @@ def test_old_temporaries_of_dead_writers_are_swept(tmp_path, dead_pid):
     ]
 
 
+@pytest.mark.parametrize("name", ["a.json", *LONG], ids=len)
+def test_what_a_writer_leaves_is_swept_whatever_its_name(
+    tmp_path, dead_pid, monkeypatch, name
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: dead_pid)
+        patch.setattr(shutil, "rmtree", lambda *_, **__: None)
+        export_atomically(tmp_path / name, lambda path: path.write_text("whole"))
+    (left,) = tmp_path.glob(".*")
+    os.utime(left, (0, 0))
+    assert sweep_temporaries(tmp_path) == [left]
+    assert [one.name for one in tmp_path.iterdir()] == [name]
+
+
 def test_a_leftover_of_another_user_who_runs_stays(tmp_path, dead_pid, monkeypatch):
     def kill(pid, signal):
         raise PermissionError(1, "Operation not permitted")
@@ -596,3 +675,15 @@ def test_folder_that_cannot_be_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(OutputError, match="Permission denied"):
         make_folder(tmp_path)
+
+
+def test_target_that_could_not_be_written_is_refused_beforehand(tmp_path, monkeypatch):
+    check_target(tmp_path / "new.npz")
+    (tmp_path / "folder.npz").mkdir()
+    with pytest.raises(OutputError, match="No such file or directory"):
+        check_target(tmp_path / "none" / "a.npz")
+    with pytest.raises(OutputError, match="Is a directory"):
+        check_target(tmp_path / "folder.npz")
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(OutputError, match="Permission denied"):
+        check_target(tmp_path / "new.npz")

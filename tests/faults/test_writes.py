@@ -4,6 +4,7 @@ Run as a script, it ends a process at every such call instead.
 """
 
 import errno
+import fcntl
 import itertools
 import os
 import re
@@ -38,6 +39,33 @@ class FaultyOs:
             return (self.fault if count == self.n or late else do)(real, *arguments)
 
         return call
+
+
+class WindowsOs:
+    """The module `os` with what Windows refuses, as far as files are concerned."""
+
+    name = "nt"
+    O_BINARY = 1 << 30
+
+    def __init__(self):
+        self.n_syncs = 0
+
+    def __getattr__(self, name):
+        return getattr(os, name)
+
+    def open(self, path, flags, *mode):
+        if Path(path).is_dir():
+            raise PermissionError(errno.EACCES, "Permission denied")
+        assert flags & self.O_BINARY or not flags & os.O_CREAT
+        return os.open(path, flags & ~self.O_BINARY, *mode)
+
+    def fsync(self, descriptor):
+        if not fcntl.fcntl(descriptor, fcntl.F_GETFL) & (os.O_WRONLY | os.O_RDWR):
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        self.n_syncs += 1
+
+    def kill(self, pid, signal):
+        raise AssertionError("it ends the process")
 
 
 def do(call, *arguments):
@@ -223,6 +251,28 @@ def test_a_disk_that_cannot_sync_a_folder_is_good_enough(tmp_path):
     fault = fail_with(errno.EINVAL)
     assert overwrite(path, 2, FaultyOs(7, fault)) is None
     assert isinstance(overwrite(path, 2, FaultyOs(3, fault)), OutputError)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_windows_syncs_content_and_leaves_folders_alone(tmp_path, name):
+    system = WindowsOs()
+    assert overwrite(tmp_path / name, 2, system) is None
+    assert KINDS[name][1](tmp_path / name) == 2
+    assert system.n_syncs == len(NAMES.get(name, {name}))
+
+
+def test_windows_sweeps_by_age_alone(tmp_path, monkeypatch):
+    """There `os.kill` is no probe; a file that is open cannot be removed anyway."""
+    mine, other, young = (
+        tmp_path / f".a.{pid}.{number}.tmp"
+        for pid, number in [(os.getpid(), "0" * 8), (1, "1" * 8), (1, "2" * 8)]
+    )
+    for path in (mine, other, young):
+        path.touch()
+    for path in (mine, other):
+        os.utime(path, (0, 0))
+    monkeypatch.setattr(files, "os", WindowsOs())
+    assert files.sweep_temporaries(tmp_path) == [other]
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -248,6 +248,13 @@ def test_bad_data_are_refused_with_their_place(data, run):
         run(HIGH_PASS, data + 1j)
 
 
+@pytest.mark.parametrize("run", [filter_forward, filter_zero_phase])
+def test_masked_data_are_refused(data, run):
+    masked = np.ma.masked_greater(data, np.sort(data, axis=None)[-3])
+    with pytest.raises(InputError, match="data has 2 masked elements"):
+        run(HIGH_PASS, masked)
+
+
 def test_empty_data_are_refused():
     with pytest.raises(ShapeError, match="data is empty"):
         filter_forward(HIGH_PASS, np.zeros((2, 0)))

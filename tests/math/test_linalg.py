@@ -1,3 +1,5 @@
+import inspect
+import re
 from functools import partial
 
 import jax
@@ -11,8 +13,10 @@ from numpy.testing import assert_allclose
 from meegic.base.errors import InputError, OptionError, ShapeError
 from meegic.math.linalg import (
     eigh_safe,
+    is_skewed,
     log_determinant,
     numerical_rank,
+    refuse_matrices,
     solve_psd,
     symmetric_function,
     symmetric_power,
@@ -42,6 +46,50 @@ def off_diagonal(n, i, j):
     tangent = np.zeros((n, n))
     tangent[i, j] = tangent[j, i] = 1
     return jnp.asarray(tangent)
+
+
+def steep():
+    """Condition 1e9, in a unit that float32 does not know."""
+    turn = np.linalg.qr(spd(4))[0]
+    return 1e-40 * (turn * [1.0, 1e-3, 1e-6, 1e-9]) @ turn.T
+
+
+def in_double(tree):
+    leaves = jax.tree.leaves(tree)
+    return {(type(one), str(one.dtype)) for one in leaves} == {(np.ndarray, "float64")}
+
+
+# Rounding makes the smallest eigenvalue uncertain by eps times the condition, 2e-7.
+def test_numpy_is_computed_in_float64_whatever_the_flag():
+    matrix = (steep() + steep().T) / 2
+    assert_allclose(eigh_safe(matrix)[0], np.linalg.eigvalsh(matrix), rtol=1e-5)
+    assert_allclose(log_determinant(matrix), np.linalg.slogdet(matrix)[1], rtol=1e-8)
+    root = symmetric_power(matrix)
+    assert_allclose(root @ root, matrix, atol=1e-54)
+    assert_allclose(symmetric_function(jnp.sqrt, matrix), root, atol=1e-34)
+    answer = solve_psd(matrix, matrix)
+    assert_allclose(answer.solution, np.eye(4), atol=1e-5)
+    assert not is_skewed(matrix)
+    assert is_skewed(matrix + 1e-46 * np.eye(4, k=1))
+    solution = answer.solution, answer.jitter
+    assert in_double((eigh_safe(matrix), log_determinant(matrix), root, solution))
+
+
+@pytest.mark.parametrize("dtype", ["i8", "f2", ">f8"])
+def test_other_numbers_of_numpy_are_float64_too(dtype):
+    matrix = np.array([[2, 1], [1, 2]], dtype)
+    assert in_double((log_determinant(matrix), symmetric_power(matrix)))
+    assert_allclose(log_determinant(matrix), np.log(3), rtol=1e-14)
+
+
+def test_float32_and_jax_stay_as_they_are():
+    single = np.eye(2, dtype=np.float32)
+    assert log_determinant(single).dtype == np.float32
+    assert type(symmetric_power(single)) is np.ndarray
+    assert isinstance(log_determinant(jnp.eye(2)), jax.Array)
+    mixed = solve_psd(np.eye(2), jnp.ones((2, 1))).solution
+    assert isinstance(mixed, jax.Array)
+    assert mixed.dtype == np.float32
 
 
 @pytest.mark.usefixtures("x64")
@@ -164,8 +212,9 @@ def test_power_refuses_an_indefinite_matrix():
         symmetric_power(-np.eye(2))
     with pytest.raises(InputError, match="matrix holds NaN or Inf"):
         symmetric_power(np.full((2, 2), np.nan))
-    with pytest.raises(OptionError, match="power must be a number"):
-        symmetric_power(np.eye(2), np.nan)
+    for power in (np.nan, -np.inf, np.inf):
+        with pytest.raises(OptionError, match=r"power must be a number.* finite"):
+            symmetric_power(np.eye(2), power)
     assert np.isnan(jax.jit(symmetric_power)(stack)[1]).all()
 
 
@@ -212,6 +261,30 @@ def test_matrix_that_is_not_semidefinite_is_refused_or_flagged():
     flagged = jax.jit(solve_psd)(stack, right)
     assert flagged.solved.tolist() == [True, False]
     assert np.isnan(flagged.solution[1]).all()
+
+
+def test_matrix_is_refused_under_a_derivative_and_flagged_under_a_map():
+    def total(matrix):
+        return solve_psd(matrix, jnp.ones((3, 1))).solution.sum()
+
+    with pytest.raises(InputError, match="rank 0 of 3 and eigenvalues from -1 to -1"):
+        jax.grad(total)(-jnp.eye(3))
+    with pytest.raises(InputError, match="positive definite, but matrix has rank 0"):
+        jax.grad(log_determinant)(-jnp.eye(3))
+    assert jnp.isnan(jax.vmap(total)(-jnp.eye(3)[None])).all()
+    jax.jit(lambda m: refuse_matrices("m", m, np.ones(1, bool), "good"))(
+        np.eye(1)[None]
+    )
+
+
+@pytest.mark.parametrize(
+    ("matrix", "right"),
+    [((3, 3), (2, 1)), ((3, 2), (3, 1)), ((3, 3), (3,)), ((2, 3, 3), (3, 1))],
+)
+def test_system_of_other_shapes_is_refused(matrix, right):
+    words = re.escape(f"(..., n, n) and (..., n, k), but got {matrix} and {right}.")
+    with pytest.raises(ShapeError, match=words):
+        inspect.unwrap(solve_psd)(np.ones(matrix), np.ones(right))
 
 
 @pytest.mark.usefixtures("x64")

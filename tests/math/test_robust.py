@@ -30,6 +30,39 @@ def test_mad_follows_the_unit_and_not_the_place():
     assert_allclose(mad(1e-15 * (3 - values)), 1e-15 * mad(values), rtol=1e-12)
 
 
+def test_mad_refuses_what_is_not_finite():
+    with pytest.raises(InputError, match=r"values contains NaN or Inf: 1 .* \(2,\)"):
+        mad(np.array([1.0, 2.0, np.nan]))
+
+
+# The coordinate-wise median, the start, is one of these points, but not the median.
+@pytest.mark.parametrize("unit", [1.0, *UNITS])
+@pytest.mark.parametrize("copies", [1, 2])
+def test_geometric_median_leaves_a_data_point_that_is_none(unit, copies):
+    points = np.array([[0, 0], [10, 0.1], [10, -0.1], [-0.1, 10], [-0.1, -10.0]])
+    points = np.concatenate([points, *[points[1:]] * (copies - 1)])
+
+    def cost(center):
+        return np.linalg.norm(points - center, axis=1).sum()
+
+    result = geometric_median(unit * points, tolerance=1e-12)
+    expected = scipy.optimize.minimize(cost, [1.0, 1.0], method="Nelder-Mead")
+    assert result.converged
+    assert cost(result.state / unit) <= expected.fun
+    assert cost(result.state / unit) < cost(points[0]) - 0.1
+
+
+def test_geometric_median_stays_where_it_is_held():
+    # Two unit forces pull at a right angle: root 2, more than one point, less than two.
+    points = np.array([[0.0, 0.0], [5.0, 0.0], [0.0, 7.0]])
+    # Held by one point, the first round goes to (0.85, 0.85); all the way is too far.
+    once = geometric_median(points, max_iter=1).state
+    assert np.linalg.norm(points - once, axis=1).sum() < 5 + 7
+    held = geometric_median(np.concatenate([points, points[:1]]))
+    assert_array_equal(held.state, [0, 0])
+    assert held.n_iter == 1
+
+
 def test_geometric_median_minimises_the_sum_of_distances():
     def cost(center):
         return np.linalg.norm(POINTS - center, axis=1).sum()

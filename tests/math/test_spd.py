@@ -10,6 +10,7 @@ from jax.test_util import check_grads
 from numpy.testing import assert_allclose
 
 from meegic.base.errors import (
+    ConvergenceError,
     ConvergenceWarning,
     InputError,
     OptionError,
@@ -46,6 +47,28 @@ def function(of, matrix):
 def test_distance_agrees_with_generalised_eigenvalues():
     expected = [np.linalg.norm(np.log(scipy.linalg.eigvalsh(b, A))) for b in STACK[1:]]
     assert_allclose(riemannian_distance(A, STACK[1:]), expected, rtol=1e-12)
+
+
+def test_numpy_is_computed_in_float64_whatever_the_flag():
+    stack = 1e-40 * np.stack([np.eye(3), np.diag([1.0, 1e-4, 1e-9])])
+    a, b = stack
+    length = np.log(10) * 97**0.5
+    middle = np.diag([1.0, 1e-2, 10**-4.5])
+    assert_allclose(riemannian_distance(a, b), length, rtol=1e-13)
+    assert_allclose(exp_map(log_map(b, a), a), b, rtol=1e-12)
+    assert_allclose(1e40 * geodesic(a, b, position=0.5), middle, rtol=1e-12)
+    vectors = map_tangent_space(stack, a)
+    assert_allclose(np.linalg.norm(vectors, axis=1), [0, length], atol=1e-12)
+    assert vectors.dtype == log_map(b, a).dtype == np.float64
+    assert type(vectors) is type(tangent_space_vectorize(stack)) is np.ndarray
+    assert riemannian_distance(jnp.eye(2), np.eye(2)).dtype == np.float32
+
+
+def test_whole_numbers_are_matrices_too():
+    whole = np.array([[2, 1], [1, 2]])
+    expected = riemannian_distance(whole.astype(float), np.eye(2))
+    assert_allclose(riemannian_distance(whole, np.eye(2, dtype=int)), expected, rtol=0)
+    assert riemannian_distance(jnp.eye(2, dtype=int), jnp.eye(2)) == 0
 
 
 @pytest.mark.usefixtures("x64")
@@ -183,8 +206,48 @@ def test_derivatives_are_finite_where_matrices_are_equal():
     assert np.isfinite(slopes).all()
 
 
+def spread(decades):
+    """Thirty matrices with eigenvalues 10^±decades, in any directions."""
+    rng = np.random.default_rng(0)
+    turns = np.linalg.qr(rng.normal(size=(30, 4, 4)))[0]
+    powers = rng.uniform(*decades, (30, 1, 4)) * rng.choice([-1, 1], (30, 1, 4))
+    matrices = (turns * 10**powers) @ turns.mT
+    return (matrices + matrices.mT) / 2
+
+
+def mean_log_norm(matrices, mean):
+    inverse = np.linalg.inv(np.linalg.cholesky(mean))
+    logs = [function(np.log, inverse @ one @ inverse.T) for one in matrices]
+    return np.linalg.norm(np.mean(logs, axis=0))
+
+
+def test_mean_of_widely_spread_matrices_is_found():
+    matrices = spread((2, 4))
+    # Matrices of condition 1e8 have logarithms to 1e-8.
+    assert mean_log_norm(matrices, covariance_mean(matrices)) < 1e-7
+
+
+def test_history_only_falls_and_ends_with_the_mean_that_is_returned():
+    # Their condition, 1e16, leaves a mean log map of 1e-2: no convergence, no NaN.
+    result = fit_covariance_mean(spread((2, 8)))
+    assert result.stop_reason == "max_iter"
+    assert (np.diff(result.changes) <= 0).all()
+    assert result.changes[-1] < 0.02 * result.changes[0]
+    calm = fit_covariance_mean(STACK)
+    assert np.isfinite(calm.changes).sum() == calm.n_iter
+    # The norm, 1e-9, is what is left of twelve logarithms of size 1.
+    last = calm.changes[calm.n_iter - 1]
+    assert_allclose(mean_log_norm(STACK, calm.state), last, rtol=1e-5)
+
+
+def test_search_that_cannot_start_is_an_error():
+    with pytest.raises(ConvergenceError, match="arithmetic mean, or its log maps, are"):
+        fit_covariance_mean(np.full((30, 1, 1), 1e307))
+
+
 def test_search_that_did_not_converge_is_said():
-    with pytest.warns(ConvergenceWarning, match="did not converge in 1 rounds"):
+    words = r"did not converge in 1 rounds: the norm of the mean log map is \d"
+    with pytest.warns(ConvergenceWarning, match=words):
         covariance_mean(STACK, max_iter=1)
     result = fit_covariance_mean(STACK, max_iter=1)
     assert not result.converged
@@ -219,7 +282,8 @@ def test_other_arguments_are_checked():
         inspect.unwrap(riemannian_distance)(A[:, :3], B)
     with pytest.raises(InputError, match="tangent contains NaN"):
         exp_map(np.nan * A, A)
-    with pytest.raises(OptionError, match="position must be a number"):
-        geodesic(A, B, position=np.nan)
+    for position in (np.nan, -np.inf, np.inf):
+        with pytest.raises(OptionError, match=r"position must be a number.* finite"):
+            geodesic(A, B, position=position)
     with pytest.raises(OptionError, match="tolerance must be a number at least 0"):
         fit_covariance_mean(STACK, tolerance=-1.0)

@@ -1,12 +1,21 @@
 """Kernels on the sphere obey their equations, spheres are found again."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from scipy.spatial.transform import Rotation
 from scipy.special import eval_legendre
 
-from meegic.base.errors import InputError, OptionError, RankError, ShapeError
+from meegic.base.errors import (
+    ConvergenceError,
+    InputError,
+    OptionError,
+    RankError,
+    ShapeError,
+)
+from meegic.math import sphere
 from meegic.math.sphere import (
     compute_cosines,
     fit_sphere,
@@ -115,6 +124,14 @@ def test_far_away_sphere_is_found(positions):
     assert_allclose(radius, 0.095, rtol=1e-9)
 
 
+def test_fit_that_does_not_converge_is_an_error(positions, monkeypatch):
+    positions[0] += 0.01
+    impatient = partial(sphere.least_squares, max_nfev=2)
+    monkeypatch.setattr(sphere, "least_squares", impatient)
+    with pytest.raises(ConvergenceError, match="20 points did not converge in 2 eval"):
+        fit_sphere(positions)
+
+
 @pytest.mark.parametrize("n_points", [1, 3, 20])
 def test_points_in_a_plane_have_no_sphere(positions, n_points):
     flat = positions[:n_points] * np.array([1.0, 1.0, 0.0])
@@ -142,6 +159,8 @@ def test_positions_must_be_finite_points(positions):
         normalize_positions(positions[:, :2], origin=ORIGIN)
     with pytest.raises(ShapeError, match=r"origin must have shape \(3\)"):
         normalize_positions(positions, origin=ORIGIN[:2])
+    with pytest.raises(ShapeError, match=r"positions is empty: its shape is \(0, 3\)"):
+        normalize_positions(np.zeros((0, 3)), origin=ORIGIN)
     positions[3, 1] = np.nan
     with pytest.raises(InputError, match=r"positions contains NaN.*\(3, 1\)"):
         normalize_positions(positions, origin=ORIGIN)

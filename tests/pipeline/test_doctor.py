@@ -13,12 +13,12 @@ from types import SimpleNamespace
 
 import jax
 import numba
-import onnxruntime
 import pytest
 import threadpoolctl
 from packaging.requirements import Requirement
 
 from meegic.base import arrays
+from meegic.base.files import write_bytes
 from meegic.pipeline import doctor
 from meegic.pipeline.doctor import Examination, examine, exit_code, to_document
 
@@ -247,16 +247,28 @@ def test_output_folder_that_is_a_file_fails(tmp_path):
 def test_output_folder_without_fsync_fails(look, monkeypatch, refuses):
     def fsync(handle):
         if refuses(os.fstat(handle).st_mode):
-            raise OSError(errno.EINVAL, "Invalid argument")
+            raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(os, "fsync", fsync)
     row = look("output folder")
     assert row.verdict == "fail"
-    assert "Invalid argument" in row.found
+    assert row.found.startswith("OutputError: ")
+    assert "Input/output error" in row.found
+
+
+def test_output_folder_is_tried_as_results_are_written(look, monkeypatch):
+    written = []
+
+    def write(path, content):
+        written.append(write_bytes(path, content))
+
+    monkeypatch.setattr(doctor, "write_bytes", write)
+    assert look("output folder").verdict == "ok"
+    assert len(written) == 1
 
 
 def test_rename_that_does_not_replace_fails(look, monkeypatch):
-    monkeypatch.setattr(Path, "replace", lambda *_: None)
+    monkeypatch.setattr(os, "replace", lambda *_: None)
     row = look("output folder")
     assert row.verdict == "fail"
     assert row.found == "a rename did not replace the old file"
@@ -288,19 +300,38 @@ def test_numba_is_asked_for_a_cache(look, monkeypatch):
     assert asked == [{"cache": True}]
 
 
-def test_onnxruntime_that_cannot_be_imported_fails(look, monkeypatch):
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+@pytest.fixture
+def runtime(tmp_path, monkeypatch):
+    """Another onnxruntime for a fresh interpreter, made of this source."""
+
+    def fake(source):
+        (tmp_path / "onnxruntime.py").write_text(source)
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    return fake
+
+
+def test_onnxruntime_that_cannot_be_imported_fails(look, runtime):
+    runtime("raise ImportError('a library of the system is missing')")
     row = look("network runtime")
     assert row.verdict == "fail"
-    assert "import of onnxruntime halted" in row.found
+    assert row.found == "ImportError: a library of the system is missing"
     assert row.advice == "pip install --force-reinstall onnxruntime"
 
 
-def test_onnxruntime_must_run_on_the_cpu(look, monkeypatch):
-    only = ["CUDAExecutionProvider"]
-    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: only)
+def test_onnxruntime_must_run_on_the_cpu(look, runtime):
+    runtime("def get_available_providers(): return ['OtherProvider']")
     row = look("network runtime")
-    assert (row.verdict, row.found) == ("fail", "CUDAExecutionProvider")
+    assert (row.verdict, row.found) == ("fail", "OtherProvider")
+
+
+def test_row_71_onnxruntime_writes_nothing_to_the_home_folder(
+    look, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert look("network runtime").verdict == "ok"
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("network", doctor.WEIGHTS)

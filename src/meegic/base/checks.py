@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Real
 
 import numpy as np
@@ -41,9 +41,10 @@ def check_option(name: str, value: object, allowed: Sequence[object]) -> None:
     --------
     >>> check_option("method", "megnet", ["iclabel", "megnet"])
     """
-    if any(type(value) is type(one) and value == one for one in allowed):
-        return
     words = [one for one in allowed if isinstance(one, str)]
+    alike = [one for one in allowed if type(one) is type(value)]  # True is not 1
+    if value in (words if isinstance(value, str) else alike):
+        return
     raise OptionError(
         f"{name} must be {list_words(allowed, last='or')}, but got {value!r}.",
         hint=did_you_mean(value, words),
@@ -70,7 +71,7 @@ def check_range(
     if (
         isinstance(value, Real)
         and not isinstance(value, bool)
-        and _is_inside(float(value), low, high, open_low, open_high)
+        and _is_inside(value, low, high, open_low, open_high)
     ):
         return
     raise OptionError(
@@ -105,6 +106,11 @@ def check_known(what: str, given: Iterable[str], known: Iterable[str]) -> None:
     --------
     >>> check_known("artifact", ["blink"], ["blink", "muscle"])
     """
+    if isinstance(given, str):
+        raise OptionError(
+            f"{what} names must be a list, but got the text {given!r}.",
+            hint=f"Pass [{given!r}].",
+        )
     known = list(known)
     for word in given:
         if word not in known:
@@ -153,7 +159,14 @@ def check_data(name: str, data: object) -> np.ndarray:
     >>> check_data("data", np.ones((2, 5), dtype=np.int16)).dtype
     dtype('float64')
     """
-    array = np.asanyarray(data)
+    try:
+        array = np.asanyarray(data)
+    except ValueError as error:
+        raise ShapeError(
+            f"{name} must be an array, channels by times, but NumPy refuses it: "
+            f"{error}",
+            hint="Give every channel the same number of times.",
+        ) from error
     if array.dtype.kind not in "biuf":
         raise InputError(
             f"{name} must hold real numbers, but its dtype is {array.dtype}.",
@@ -203,22 +216,6 @@ def check_finite(name: str, data: np.ndarray) -> None:
     )
 
 
-def check_mapping(name: str, given: Mapping[str, object], known: Iterable[str]) -> None:
-    """Refuse keys that nobody reads, with a suggestion.
-
-    Examples
-    --------
-    >>> check_mapping("options", {"cutoff": 20}, ["cutoff"])
-    """
-    known = list(known)
-    for key in given:
-        if key not in known:
-            raise OptionError(
-                f"{name} has no option {key!r}; it knows {list_words(known)}.",
-                hint=did_you_mean(key, known),
-            )
-
-
 def list_words(words: Iterable[object], *, last: str = "and") -> str:
     """Join words as one writes them in a sentence.
 
@@ -234,11 +231,15 @@ def list_words(words: Iterable[object], *, last: str = "and") -> str:
 
 
 def _is_inside(
-    value: float, low: float, high: float, open_low: bool, open_high: bool
+    value: Real, low: float, high: float, open_low: bool, open_high: bool
 ) -> bool:
-    above = value > low if open_low else value >= low
-    below = value < high if open_high else value <= high
-    return bool(above and below)
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number that no float can hold
+        return False
+    above = number > low if open_low else number >= low
+    below = number < high if open_high else number <= high
+    return bool(above and below)  # bounds may be of NumPy
 
 
 def _range_words(

@@ -23,6 +23,7 @@ from meegic.base.errors import IntegrityError, OutputError
 from meegic.base.record import canonical_json
 
 _TEMPORARY = re.compile(r"\..+\.(\d{1,9})\.[0-9a-f]{8}\.tmp")
+_MAX_STEM = 50  # characters, of up to 4 bytes; a file's name has at most 255 bytes
 _DAMAGE = (BadZipFile, OSError, ValueError, TypeError, RuntimeError, EOFError)
 _MAX_DEPTH = 64
 
@@ -45,7 +46,7 @@ def write_bytes(path: Path | str, content: bytes) -> str:
     try:
         _write_new(temporary, content)
         os.replace(temporary, path)
-        _sync(path.parent)
+        _sync_folder(path.parent)
     except OSError as error:
         raise _explain(path, f"{len(content)} bytes", error) from error
     finally:
@@ -79,6 +80,28 @@ def write_json(path: Path | str, value: Any) -> str:
     return write_text(path, json.dumps(plain, indent=2) + "\n")
 
 
+def check_target(path: Path | str) -> None:
+    """Refuse, before anything is computed, a file that could not be written at its end.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     check_target(f"{folder}/a.npz")
+    """
+    path = Path(path)
+    folder = path.parent
+    reason = 0
+    if not folder.is_dir():
+        reason = errno.ENOENT
+    elif path.is_dir():
+        reason = errno.EISDIR
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        reason = errno.EACCES
+    if reason:
+        raise _explain(path, "a file", OSError(reason, os.strerror(reason)))
+
+
 def export_atomically(path: Path | str, write: Callable[[Path], object]) -> str:
     """Let a foreign writer write a file, and show it only when it is complete.
 
@@ -102,7 +125,7 @@ def export_atomically(path: Path | str, write: Callable[[Path], object]) -> str:
     except OSError as error:
         made = [Path(top, one) for top, _, names in os.walk(folder) for one in names]
         size = sum(one.lstat().st_size for one in made)
-        raise _explain(path, f"at least {size} bytes", error) from error
+        raise _explain(path, f"{size} bytes so far", error) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return digest
@@ -189,11 +212,14 @@ def sweep_temporaries(folder: Path | str, *, max_age_s: float = 3600.0) -> list[
 
 
 def _name_temporary(path: Path) -> Path:
-    return path.parent / f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
+    stem = path.name[:_MAX_STEM]
+    return path.parent / f".{stem}.{os.getpid()}.{secrets.token_hex(4)}.tmp"
 
 
 def _write_new(path: Path, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    binary = getattr(os, "O_BINARY", 0)  # Windows would change the line ends
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | binary
+    descriptor = os.open(path, flags, 0o666)
     try:
         rest = memoryview(content)
         while rest:
@@ -204,14 +230,22 @@ def _write_new(path: Path, content: bytes) -> None:
 
 
 def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+    # Windows syncs what is open for writing; elsewhere the file may be read-only.
+    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(path: Path) -> None:
+    if os.name == "nt":  # a folder cannot be opened there; NTFS journals the rename
+        return
+    try:
+        _sync(path)
     except OSError as error:
         if error.errno != errno.EINVAL:  # some network disks cannot sync a folder
             raise
-    finally:
-        os.close(descriptor)
 
 
 def _move_out(folder: Path, path: Path) -> None:
@@ -223,7 +257,7 @@ def _move_out(folder: Path, path: Path) -> None:
             os.unlink(path)
     for one in files:
         os.replace(one, path.parent / one.name)
-    _sync(path.parent)
+    _sync_folder(path.parent)
 
 
 def _explain(path: Path, size: str, error: OSError) -> OutputError:
@@ -288,6 +322,8 @@ def _depth(value: Any) -> int:
 
 
 def _is_running(pid: int) -> bool:
+    if os.name == "nt":  # os.kill would end it there: age and open handles decide
+        return pid == os.getpid()
     try:
         os.kill(pid, 0)
     except OSError as error:

@@ -17,15 +17,16 @@ from zipfile import ZIP_STORED, ZipFile, ZipInfo
 import numpy as np
 
 from meegic.base.checks import check_shape
-from meegic.base.errors import InputError
+from meegic.base.errors import InputError, IntegrityError
 from meegic.base.files import blame, open_checked, write_bytes
 
 _NPY_HEADER = re.compile(
-    rb"\x93NUMPY\x01\x00..\{'descr': '([<|][biufcSU]\d{1,9})', "
+    rb"\x93NUMPY\x01\x00..\{'descr': '([<|][biufcSU][1-9]\d{0,8})', "
     rb"'fortran_order': False, 'shape': \(((?:\d{1,18}, ?)*\d{0,18})\), \} *\n",
     re.DOTALL,
 )
 _MAX_INDEX_BYTES = 1 << 20
+_MAX_CODE_POINT = 0x10FFFF
 
 
 class ArraySpec(NamedTuple):
@@ -41,10 +42,13 @@ class ArraySpec(NamedTuple):
     optional: bool = False
 
 
-def write_arrays(path: Path | str, arrays: Mapping[str, np.ndarray]) -> str:
+def write_arrays(
+    path: Path | str, arrays: Mapping[str, np.ndarray], *, version: int | None = None
+) -> str:
     """Write arrays of numbers or text as npz, as `write_bytes` does.
 
-    Equal arrays give equal bytes, whatever their layout and byte order.
+    Equal arrays give equal bytes, whatever their layout and byte order. ``version`` is
+    the number of their schema; it is stored beside them, as ``schema``.
 
     Examples
     --------
@@ -52,6 +56,8 @@ def write_arrays(path: Path | str, arrays: Mapping[str, np.ndarray]) -> str:
     >>> with TemporaryDirectory() as folder:
     ...     digest = write_arrays(f"{folder}/a.npz", {"mean": np.zeros(3)})
     """
+    if version is not None:
+        arrays = {**arrays, "schema": np.array(version, dtype=np.int64)}
     buffer = io.BytesIO()
     with ZipFile(buffer, "w") as archive:
         for name in sorted(arrays):
@@ -66,13 +72,15 @@ def read_arrays(
     path: Path | str,
     schema: Mapping[str, ArraySpec],
     *,
+    version: int | None = None,
     digest: str | None = None,
     max_bytes: int = 8 << 30,
 ) -> dict[str, np.ndarray]:
     """Read a file of `write_arrays`, believing nothing that it says about itself.
 
     Nothing but the arrays of ``schema`` may be there, in no more than ``max_bytes``;
-    ``digest`` is the sha256 that the file must have.
+    ``digest`` is the sha256 that the file must have. With a ``version``, a file of
+    another one is refused, whatever its arrays are.
 
     Examples
     --------
@@ -82,16 +90,17 @@ def read_arrays(
     ...     read_arrays(f"{folder}/a.npz", {"mean": ArraySpec("float64", (None,))})
     {'mean': array([0., 0., 0.])}
     """
-    arrays = {}
     with open_checked(Path(path), digest=digest, max_bytes=max_bytes) as stream:
         size = _check_index(stream)
         with ZipFile(stream) as archive:
-            _check_members(archive.infolist(), schema, size)
-            for member in archive.infolist():
-                name = member.filename.removesuffix(".npy")
-                with blame(f"member {name!r} of {path}"):
-                    arrays[name] = _parse_array(archive.read(member), schema[name])
-    return arrays
+            _check_members(archive.infolist(), size)
+            files = set(archive.namelist())
+            if version is not None:  # first, for another one may have other members
+                _check_version(path, archive, version)
+                files.remove("schema.npy")
+            _check_names(files, schema)
+            names = sorted(one.removesuffix(".npy") for one in files)
+            return {name: _read(path, archive, name, schema[name]) for name in names}
 
 
 def hash_arrays(*arrays: np.ndarray) -> str:
@@ -133,19 +142,39 @@ def _check_index(stream: BinaryIO) -> int:
     return size
 
 
-def _check_members(
-    members: list[ZipInfo], schema: Mapping[str, ArraySpec], size: int
-) -> None:
-    names = sorted(one.filename for one in members)
-    known = {f"{name}.npy" for name in schema}
-    required = {f"{name}.npy" for name, spec in schema.items() if not spec.optional}
-    if len(set(names)) < len(names) or not required <= set(names) <= known:
-        raise ValueError(f"its members must be {sorted(known)}, but are {names}")
+def _check_members(members: list[ZipInfo], size: int) -> None:
+    if len({one.filename for one in members}) < len(members):
+        raise ValueError("two of its members have one name")
     for one in members:
         if one.compress_type != ZIP_STORED or one.file_size != one.compress_size:
             raise ValueError(f"its member {one.filename!r} is compressed")
     if sum(one.file_size for one in members) > size:
         raise ValueError(f"its members claim more than its {size} bytes")
+
+
+def _check_version(path: Path | str, archive: ZipFile, version: int) -> None:
+    if "schema.npy" not in archive.namelist():
+        raise ValueError("it does not state its schema")
+    found = int(_read(path, archive, "schema", ArraySpec("int64", ())))
+    if found != version:
+        raise IntegrityError(
+            f"{path} has schema {found}, but this meegic reads {version}.",
+            hint="Read it with the version of meegic that wrote it.",
+        )
+
+
+def _check_names(files: set[str], schema: Mapping[str, ArraySpec]) -> None:
+    known = {f"{name}.npy" for name in schema}
+    required = {f"{name}.npy" for name, spec in schema.items() if not spec.optional}
+    if not required <= files <= known:
+        raise ValueError(
+            f"its members must be {sorted(known)}, but are {sorted(files)}"
+        )
+
+
+def _read(path: Path | str, archive: ZipFile, name: str, spec: ArraySpec) -> np.ndarray:
+    with blame(f"member {name!r} of {path}"):
+        return _parse_array(archive.read(f"{name}.npy"), spec)
 
 
 def _parse_array(content: bytes, spec: ArraySpec) -> np.ndarray:
@@ -158,6 +187,10 @@ def _parse_array(content: bytes, spec: ArraySpec) -> np.ndarray:
         raise ValueError(f"it claims the shape {shape}, and its length is another")
     if spec.dtype not in (dtype.name, dtype.kind):
         raise ValueError(f"its dtype must be {spec.dtype}, but is {dtype}")
+    if dtype.kind == "U":
+        points = np.frombuffer(content, "<u4", offset=match.end())
+        if points.max(initial=0) > _MAX_CODE_POINT:
+            raise ValueError("it holds what is no character")
     array = np.ndarray(shape, dtype, content, match.end())
     check_shape("it", array, spec.shape)
     return array.copy()

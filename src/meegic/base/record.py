@@ -5,9 +5,10 @@ import math
 import platform
 import secrets
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from importlib.metadata import version
 from pathlib import PurePosixPath, PureWindowsPath
+from types import MappingProxyType
 from typing import Any
 
 from meegic.base.checks import check_count
@@ -20,14 +21,16 @@ _PACKAGES = ("meegic", "numpy", "scipy", "jax", "jaxlib", "mne")
 class Record:
     """What it takes to compute a result again; it names no person, host or folder.
 
+    Nothing in it can be changed: mappings are read-only, lists are tuples.
+
     Attributes
     ----------
-    versions : dict of str to str
+    versions : mapping of str to str
         Versions of meegic, Python and the packages that compute.
     platform : str
         Operating system and processor family.
-    options : dict
-        All options, as JSON holds them.
+    options : mapping
+        All options.
     seed : int | None
         The seed, where there was randomness.
     input_digest : str | None
@@ -46,13 +49,22 @@ class Record:
     seed: int | None
     input_digest: str | None
 
+    def __post_init__(self) -> None:
+        for name in ("versions", "options"):
+            object.__setattr__(self, name, _freeze(getattr(self, name)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let it be copied and sent to a worker, which its mappings cannot be."""
+        return Record.from_dict, (self.to_dict(),)
+
     def __hash__(self) -> int:
         """Let it be a static field of a result that JAX traces."""
         return hash(canonical_json(self.to_dict()))
 
     def to_dict(self) -> dict[str, Any]:
         """Give what JSON can hold."""
-        return asdict(self)
+        content = {one.name: getattr(self, one.name) for one in fields(self)}
+        return _to_plain("record", content)
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "Record":
@@ -90,8 +102,8 @@ def make_record(
 
     Examples
     --------
-    >>> make_record({"method": "iclabel"}).options
-    {'method': 'iclabel'}
+    >>> make_record({"method": "iclabel"}).options["method"]
+    'iclabel'
     """
     plain = json.loads(canonical_json(options))
     _refuse_absolute_paths("options", plain)
@@ -151,6 +163,12 @@ def draw_seed(random_state: Any) -> int:
         return secrets.randbits(32)
     check_count("random_state", random_state, low=0, high=2**32 - 1)
     return int(random_state)
+
+
+def _freeze(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return MappingProxyType({key: _freeze(one) for key, one in value.items()})
+    return tuple(map(_freeze, value)) if isinstance(value, (list, tuple)) else value
 
 
 def _to_plain(name: str, value: Any) -> Any:

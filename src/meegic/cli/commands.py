@@ -107,8 +107,8 @@ def simulate(
     from meegic.simulation.edge.recording import simulate_recording
 
     truth = truth or out.with_name(f"{out.stem}_truth.npz")
-    _check_suffix("--out", out, ".fif")
-    _check_suffix("--truth", truth, ".npz")
+    _check_target("--out", out, ".fif")
+    _check_target("--truth", truth, ".npz")
     with show_progress() as announce, _in_words_of_options():
         announce("simulating")
         raw, known = simulate_recording(
@@ -187,12 +187,15 @@ def _split(words: str) -> list[str]:
     return [] if words == "none" else [one.strip() for one in words.split(",")]
 
 
-def _check_suffix(option: str, path: Path, suffix: str) -> None:
+def _check_target(option: str, path: Path, suffix: str) -> None:
+    from meegic.base.files import check_target
+
     if path.suffix != suffix:
         raise OptionError(
             f"{option} must end in {suffix}, but got {path.name!r}.",
             hint=f"Use {path.with_suffix(suffix).name!r}.",
         )
+    check_target(path)
 
 
 def _show_checked(checked: tuple) -> None:

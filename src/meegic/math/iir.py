@@ -15,7 +15,6 @@ References
 
 from dataclasses import dataclass, field
 from itertools import accumulate, repeat
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +23,7 @@ from jax.core import Tracer
 from jaxtyping import Float
 from scipy.linalg import rq, toeplitz
 
-from meegic.base.arrays import Array, precise, to_host
+from meegic.base.arrays import Array, keep_kind, precise
 from meegic.base.checks import check_finite
 from meegic.base.errors import InputError, OptionError, ShapeError
 
@@ -120,6 +119,7 @@ def balance_sos(sos: np.ndarray) -> BlockFilter:
     )
 
 
+@keep_kind
 def filter_forward(
     design: BlockFilter,
     data: Array,
@@ -133,7 +133,7 @@ def filter_forward(
     design : BlockFilter
         What :func:`balance_sos` made.
     data : array, shape (..., n_times)
-        The signals, in any unit. Float32 stays float32.
+        The signals, in any unit. Float32 stays float32; NaN and masks are refused.
     zi : array, shape (n_sections, ..., 2) | None
         The state to start from, as :func:`scipy.signal.sosfilt` defines it. ``None``
         is a filter that has seen zeros only.
@@ -141,7 +141,7 @@ def filter_forward(
     Returns
     -------
     filtered : array, shape (..., n_times)
-        The filtered signals; NumPy where the data are.
+        The filtered signals; NumPy where nothing that was passed is of JAX.
     zf : array, shape (n_sections, ..., 2)
         The state after the last sample. It is float64 for data of any precision,
         because in SciPy's coordinates float32 loses slow filters.
@@ -156,10 +156,10 @@ def filter_forward(
     """
     _check_state(design, data, zi)
     with precise():
-        filtered, zf = _forward(design, _take_data(data), zi)
-    return _same_kind((filtered, zf), data)
+        return _forward(design, _take_data(data), zi)
 
 
+@keep_kind
 def filter_zero_phase(design: BlockFilter, data: Array) -> Float[Array, "*rows times"]:
     """Filter along time, forward then backward, so that nothing is delayed.
 
@@ -192,8 +192,7 @@ def filter_zero_phase(design: BlockFilter, data: Array) -> Float[Array, "*rows t
             hint="Use a longer recording, a filter of lower order, or one direction.",
         )
     with precise():
-        filtered = _both_ways(design, _take_data(data))
-    return _same_kind(filtered, data)
+        return _both_ways(design, _take_data(data))
 
 
 @jax.jit
@@ -331,20 +330,12 @@ def _check_sos(sos: np.ndarray) -> np.ndarray:
 
 
 def _take_data(data: Array) -> jax.Array:
-    """Take signals as float32 or float64; values are checked where there are any."""
+    """Refuse no signals, and where values are known those that are not finite."""
     if data.size == 0:
         raise ShapeError(f"data is empty: its shape is {data.shape}.")
-    if jnp.iscomplexobj(data):
-        raise InputError(
-            f"data must hold real numbers, but its dtype is {data.dtype}.",
-            hint="Filter the real and the imaginary part apart.",
-        )
     if not isinstance(data, Tracer):
         check_finite("data", np.asarray(data))
-    if isinstance(data, jax.Array):
-        return data.astype(jnp.promote_types(data.dtype, jnp.float32))
-    single = data.dtype.newbyteorder("=") == np.float32
-    return jnp.asarray(np.asarray(data, dtype=np.float32 if single else np.float64))
+    return jnp.asarray(data)
 
 
 def _check_state(design: BlockFilter, data: Array, zi: Array | None) -> None:
@@ -354,10 +345,3 @@ def _check_state(design: BlockFilter, data: Array, zi: Array | None) -> None:
         raise ShapeError(
             f"zi must have shape (n_sections, ..., 2) = {wanted}, but got {zi.shape}."
         )
-
-
-def _same_kind(result: Any, data: Array) -> Any:
-    """Hand NumPy back for NumPy, except inside a transformation of JAX."""
-    leaves = jax.tree.leaves(result)
-    traced = any(isinstance(one, Tracer) for one in leaves)
-    return to_host(result) if isinstance(data, np.ndarray) and not traced else result

@@ -1,5 +1,6 @@
 """Linear algebra of symmetric matrices that says when it fails.
 
+NumPy in is NumPy out, float64 in float64 whatever JAX's flag says (`keep_kind`).
 Leading axes are stacks. Checks that need values run on concrete arrays only; inside
 ``jit`` what cannot be computed is NaN, and :func:`solve_psd` returns a flag.
 """
@@ -15,9 +16,9 @@ from jax.core import Tracer
 from jax.scipy.linalg import cho_solve
 from jaxtyping import Bool, Float
 
-from meegic.base.arrays import Array
+from meegic.base.arrays import Array, keep_kind
 from meegic.base.checks import check_finite, check_range, check_shape
-from meegic.base.errors import InputError
+from meegic.base.errors import InputError, ShapeError
 
 # Eigenvalues nearer than this fraction of their mean size count as equal in the
 # derivative of their eigenvectors.
@@ -44,10 +45,10 @@ class PsdSolution:
     solved: Bool[Array, "*batch"]
 
 
-@jax.custom_jvp
+@keep_kind
 def eigh_safe(
     matrix: Float[Array, "*batch n n"],
-) -> tuple[Float[jax.Array, "*batch n"], Float[jax.Array, "*batch n n"]]:
+) -> tuple[Float[Array, "*batch n"], Float[Array, "*batch n n"]]:
     r"""Eigendecomposition whose derivative stays finite at equal eigenvalues.
 
     The derivative of the eigenvectors holds :math:`1/(\lambda_i - \lambda_j)`; here
@@ -72,28 +73,13 @@ def eigh_safe(
     >>> bool(jnp.isfinite(slope).all())
     True
     """
-    values, vectors = jnp.linalg.eigh(matrix)
-    return values, vectors
+    return _eigh(jnp.asarray(matrix))
 
 
-@eigh_safe.defjvp
-def _eigh_safe_jvp(primals: tuple, tangents: tuple) -> tuple:
-    values, vectors = eigh_safe(*primals)
-    turned = _turn(tangents[0], vectors)
-    scale = jnp.abs(values).mean(axis=-1)[..., None, None]
-    scale = jnp.where(scale > 0, scale, 1)
-    # In units of the scale: in float32 the square of a physical gap underflows.
-    gaps = (values[..., None, :] - values[..., :, None]) / scale
-    rotation = gaps / (gaps**2 + _BROADENING**2) * turned / scale
-    # Its own slope at no gap, 1 / _BROADENING^2, would drown a second derivative.
-    rotation = jnp.where(gaps == 0, 0, rotation)
-    slopes = jnp.diagonal(turned, axis1=-2, axis2=-1)
-    return (values, vectors), (slopes, vectors @ rotation)
-
-
+@keep_kind
 def symmetric_function(
     function: Callable[[jax.Array], jax.Array], matrix: Float[Array, "*batch n n"]
-) -> Float[jax.Array, "*batch n n"]:
+) -> Float[Array, "*batch n n"]:
     r"""Apply a function to the eigenvalues of a symmetric matrix.
 
     :math:`V f(\Lambda) V^\top`. The first derivative is exact at equal eigenvalues
@@ -120,9 +106,10 @@ def symmetric_function(
     return _spectral(function, jnp.asarray(matrix))
 
 
+@keep_kind
 def symmetric_power(
     matrix: Float[Array, "*batch n n"], power: float = 0.5
-) -> Float[jax.Array, "*batch n n"]:
+) -> Float[Array, "*batch n n"]:
     """Raise a positive semidefinite matrix to a power; 0.5 is its symmetric root.
 
     Empty directions (eigenvalues within rounding of zero) stay empty, for negative
@@ -146,13 +133,14 @@ def symmetric_power(
     [[2. 0.]
      [0. 3.]]
     """
-    check_range("power", power)
-    result = symmetric_function(partial(_power_of_values, power), matrix)
+    check_range("power", power, open_low=True, open_high=True, hint="Make it finite.")
+    result = _spectral(partial(_power_of_values, power), jnp.asarray(matrix))
     bad = jnp.isnan(result).any(axis=(-2, -1))
     refuse_matrices("matrix", matrix, bad, "positive semidefinite")
     return result
 
 
+@keep_kind
 def solve_psd(
     matrix: Float[Array, "*batch n n"], right: Float[Array, "*batch n k"]
 ) -> PsdSolution:
@@ -180,6 +168,12 @@ def solve_psd(
     >>> print(answer.solution.ravel().round(3), answer.jitter)
     [0.5 0.5] 0.0
     """
+    if matrix.shape != (*right.shape[:-1], *right.shape[-2:-1]):
+        raise ShapeError(
+            "matrix and right must have shapes (..., n, n) and (..., n, k), but got "
+            f"{matrix.shape} and {right.shape}.",
+            hint="Pass one right-hand side as a column, right[:, None].",
+        )
     matrix, right = jnp.asarray(matrix), jnp.asarray(right)
     matrix = (matrix + matrix.mT) / 2
     if not isinstance(right, Tracer):
@@ -196,9 +190,8 @@ def solve_psd(
     return PsdSolution(solution, jitter, solved)
 
 
-def log_determinant(
-    matrix: Float[Array, "*batch n n"],
-) -> Float[jax.Array, "*batch"]:
+@keep_kind
+def log_determinant(matrix: Float[Array, "*batch n n"]) -> Float[Array, "*batch"]:
     """Logarithm of the determinant of a positive definite matrix.
 
     Parameters
@@ -250,7 +243,8 @@ def numerical_rank(eigenvalues: Array, *, tolerance: float = 1e-7) -> int:
     return int((values > tolerance * values.max(initial=0.0)).sum())
 
 
-def is_skewed(matrix: Float[Array, "*batch n n"]) -> Bool[jax.Array, "*batch"]:
+@keep_kind
+def is_skewed(matrix: Float[Array, "*batch n n"]) -> Bool[Array, "*batch"]:
     """Tell which matrices differ from their transpose by more than rounding.
 
     Parameters
@@ -275,7 +269,7 @@ def is_skewed(matrix: Float[Array, "*batch n n"]) -> Bool[jax.Array, "*batch"]:
 
 
 def refuse_matrices(name: str, matrices: Array, bad: Array, wanted: str) -> None:
-    """Refuse the first marked matrix of a stack; inside ``jit`` do nothing.
+    """Refuse the first marked matrix of a stack; under ``jit`` or ``vmap`` do nothing.
 
     Parameters
     ----------
@@ -292,7 +286,8 @@ def refuse_matrices(name: str, matrices: Array, bad: Array, wanted: str) -> None
     --------
     >>> refuse_matrices("matrix", np.ones((1, 1, 1)), np.zeros(1, bool), "positive")
     """
-    if isinstance(bad, Tracer) or not np.any(bad):
+    matrices = jax.lax.stop_gradient(matrices)  # under grad the values are known
+    if isinstance(bad, Tracer) or isinstance(matrices, Tracer) or not np.any(bad):
         return
     index = tuple(np.argwhere(bad)[0].tolist())
     which = f"{name}{list(index)}" if index else name
@@ -303,16 +298,37 @@ def refuse_matrices(name: str, matrices: Array, bad: Array, wanted: str) -> None
     )
 
 
+@jax.custom_jvp
+def _eigh(matrix: jax.Array) -> tuple[jax.Array, jax.Array]:
+    values, vectors = jnp.linalg.eigh(matrix)
+    return values, vectors
+
+
+@_eigh.defjvp
+def _eigh_jvp(primals: tuple, tangents: tuple) -> tuple:
+    values, vectors = _eigh(*primals)
+    turned = _turn(tangents[0], vectors)
+    scale = jnp.abs(values).mean(axis=-1)[..., None, None]
+    scale = jnp.where(scale > 0, scale, 1)
+    # In units of the scale: in float32 the square of a physical gap underflows.
+    gaps = (values[..., None, :] - values[..., :, None]) / scale
+    rotation = gaps / (gaps**2 + _BROADENING**2) * turned / scale
+    # Its own slope at no gap, 1 / _BROADENING^2, would drown a second derivative.
+    rotation = jnp.where(gaps == 0, 0, rotation)
+    slopes = jnp.diagonal(turned, axis1=-2, axis2=-1)
+    return (values, vectors), (slopes, vectors @ rotation)
+
+
 @partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _spectral(function: Callable, matrix: jax.Array) -> jax.Array:
-    values, vectors = eigh_safe(matrix)
+    values, vectors = _eigh(matrix)
     return _compose(function(values), vectors)
 
 
 @_spectral.defjvp
 def _spectral_jvp(function: Callable, primals: tuple, tangents: tuple) -> tuple:
     """Daleckii-Krein: divided differences of the function, in the eigenbasis."""
-    values, vectors = eigh_safe(*primals)
+    values, vectors = _eigh(*primals)
     images, slopes = jax.jvp(function, (values,), (jnp.ones_like(values),))
     gaps = values[..., :, None] - values[..., None, :]
     rises = images[..., :, None] - images[..., None, :]

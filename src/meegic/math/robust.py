@@ -50,7 +50,7 @@ def mad(values: Array, *, axis: int = -1, to_sigma: bool = False) -> np.ndarray:
     Parameters
     ----------
     values : array
-        The values, in any unit.
+        The values, in any unit; NaN is refused.
     axis : int
         The axis along which the deviation is taken.
     to_sigma : bool
@@ -68,6 +68,7 @@ def mad(values: Array, *, axis: int = -1, to_sigma: bool = False) -> np.ndarray:
     1.0
     """
     values = np.asarray(values, np.float64)
+    check_finite("values", values)
     center = np.median(values, axis=axis, keepdims=True)
     deviation = np.median(np.abs(values - center), axis=axis)
     return np.asarray(deviation / ndtri(0.75) if to_sigma else deviation)
@@ -81,7 +82,8 @@ def geometric_median(
 ) -> FixedPoint:
     """Find the point with the smallest sum of distances to all points.
 
-    Weiszfeld's iteration from the coordinate-wise median, in float64.
+    Weiszfeld's iteration from the coordinate-wise median, in float64, which leaves a
+    data point that is not the median as Vardi and Zhang do [1]_.
 
     Parameters
     ----------
@@ -89,7 +91,8 @@ def geometric_median(
         The points, in any unit.
     tolerance : float
         Ends the iteration when the median moves by less than this fraction of its
-        norm.
+        norm, its distance from zero. Points that are far from zero beside their spread
+        need a smaller one.
     max_iter : int
         The largest number of rounds.
 
@@ -97,6 +100,11 @@ def geometric_median(
     -------
     FixedPoint
         The median as ``state``, shape (n_axes,), and whether it converged.
+
+    References
+    ----------
+    .. [1] Vardi & Zhang (2000). The multivariate L1-median and associated data depth.
+       Proceedings of the National Academy of Sciences 97(4), 1423-1426.
 
     Examples
     --------
@@ -162,13 +170,20 @@ def _find_median(
     points: jax.Array, tolerance: float | Array, max_iter: int
 ) -> FixedPoint:
     def step(center: jax.Array) -> tuple[jax.Array, jax.Array]:
-        squares = ((points - center[None]) ** 2).sum(axis=1)
+        offsets = points - center[None]
+        squares = (offsets**2).sum(axis=1)
         typical = jnp.median(squares)
         # The median is 0 where most points coincide, the mean where all do.
         typical = jnp.where(typical > 0, typical, squares.mean())
         typical = jnp.where(typical > 0, typical, 1)
-        weights = jax.lax.rsqrt(squares + 1e-20 * typical)
-        moved = weights @ points / weights.sum()
+        guard = 1e-20 * typical
+        here = squares <= guard
+        weights = jnp.where(here, 0, jax.lax.rsqrt(squares + guard))
+        pull, total = weights @ offsets, weights.sum()
+        # Points at the center hold it with a force of one each.
+        force = jnp.linalg.norm(pull)
+        free = jnp.where(here.sum() < force, 1 - here.sum() / force, 0)
+        moved = center + free * pull / jnp.where(total > 0, total, 1)
         norm = jnp.linalg.norm(moved)
         change = jnp.linalg.norm(moved - center) / jnp.where(norm > 0, norm, 1)
         return moved, change

@@ -2,10 +2,13 @@
 
 The metric is the affine-invariant one: nothing changes when all matrices are taken
 to ``W @ matrix @ W.T``, so neither the unit nor an invertible mixture matters.
+NumPy in is NumPy out, float64 in float64 whatever JAX's flag says (`keep_kind`).
 """
 
 import warnings
+from dataclasses import replace
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,9 +17,9 @@ from jax.core import Tracer
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Float
 
-from meegic.base.arrays import Array, precise, to_host
+from meegic.base.arrays import Array, keep_kind, precise, to_host
 from meegic.base.checks import check_finite, check_range, check_shape
-from meegic.base.errors import ConvergenceWarning, ShapeError
+from meegic.base.errors import ConvergenceError, ConvergenceWarning, ShapeError
 from meegic.math.linalg import (
     eigh_safe,
     is_skewed,
@@ -27,9 +30,10 @@ from meegic.math.linalg import (
 from meegic.math.loops import FixedPoint, fixed_point
 
 
+@keep_kind
 def riemannian_distance(
     a: Float[Array, "*#batch n n"], b: Float[Array, "*#batch n n"]
-) -> Float[jax.Array, "..."]:
+) -> Float[Array, "..."]:
     r"""Distance :math:`\sqrt{\sum_i \log^2 \lambda_i(A^{-1} B)}`.
 
     Its derivative at equal matrices, where it has a kink, is 0.
@@ -56,9 +60,10 @@ def riemannian_distance(
     return jnp.where(apart, jnp.sqrt(jnp.where(apart, square, 1)), 0)
 
 
+@keep_kind
 def log_map(
     matrix: Float[Array, "*#batch n n"], reference: Float[Array, "*#batch n n"]
-) -> Float[jax.Array, "..."]:
+) -> Float[Array, "..."]:
     """Direction and length of the way from the reference to a matrix.
 
     Parameters
@@ -82,9 +87,10 @@ def log_map(
     return _color(symmetric_function(jnp.log, _whiten(matrix, factor)), factor)
 
 
+@keep_kind
 def exp_map(
     tangent: Float[Array, "*#batch n n"], reference: Float[Array, "*#batch n n"]
-) -> Float[jax.Array, "..."]:
+) -> Float[Array, "..."]:
     """Where one arrives from the reference along a tangent; inverse of `log_map`.
 
     Parameters
@@ -108,13 +114,14 @@ def exp_map(
     if not isinstance(tangent, Tracer):
         check_finite("tangent", np.asarray(tangent))
     factor = jnp.linalg.cholesky(_as_spd("reference", reference))
-    inner = symmetric_function(jnp.exp, _whiten(jnp.asarray(tangent), factor))
+    inner = symmetric_function(jnp.exp, _whiten(tangent, factor))
     return _color(inner, factor)
 
 
+@keep_kind
 def geodesic(
     a: Float[Array, "*#batch n n"], b: Float[Array, "*#batch n n"], *, position: float
-) -> Float[jax.Array, "..."]:
+) -> Float[Array, "..."]:
     """Go a part of the shortest way from one matrix to another.
 
     Parameters
@@ -134,7 +141,9 @@ def geodesic(
     >>> print(geodesic(jnp.eye(1), 4 * jnp.eye(1), position=0.5))
     [[2.]]
     """
-    check_range("position", position)
+    check_range(
+        "position", position, open_low=True, open_high=True, hint="Make it finite."
+    )
     factor = jnp.linalg.cholesky(_as_spd("a", a))
     inner = _whiten(_as_spd("b", b), factor)
     part = symmetric_function(lambda values: values**position, inner)
@@ -149,21 +158,25 @@ def fit_covariance_mean(
 ) -> FixedPoint:
     """Find the affine-invariant mean, with the history of the search.
 
-    Starts at the arithmetic mean and follows the mean of the log maps, in float64.
+    Starts at the arithmetic mean and follows the mean of the log maps, in float64. A
+    step that does not take off half as much of their norm as it would on flat ground
+    is undone and halved, so widely spread matrices are no obstacle.
 
     Parameters
     ----------
     covariances : array, shape (n_matrices, n, n)
         Symmetric positive definite matrices.
     tolerance : float
-        Ends the search when the norm of the mean log map at the mean is below it.
+        Ends the search when the norm of the mean log map at the mean, whitened by it,
+        is below it.
     max_iter : int
         The largest number of rounds.
 
     Returns
     -------
     FixedPoint
-        The mean as ``state``, shape (n, n), and whether it converged.
+        The mean as ``state``, shape (n, n), whether it converged, and in ``changes``
+        the norm at the best mean so far.
 
     Examples
     --------
@@ -176,7 +189,14 @@ def fit_covariance_mean(
     with precise():
         stack = np.asarray(covariances, np.float64)
         check_shape("covariances", stack, (None, None, None))
-        return to_host(_find_mean(_as_spd("covariances", stack), tolerance, max_iter))
+        found = to_host(_find_mean(_as_spd("covariances", stack), tolerance, max_iter))
+    if found.stop_reason == "not_finite":
+        raise ConvergenceError(
+            "The search for the mean of covariances could not start: their arithmetic "
+            "mean, or its log maps, are not finite.",
+            hint="Use a smaller unit, or leave out matrices with huge entries.",
+        )
+    return found
 
 
 def covariance_mean(
@@ -207,17 +227,18 @@ def covariance_mean(
     if not result.converged:
         last = result.changes[result.n_iter - 1]
         warnings.warn(
-            f"The mean did not converge in {max_iter} rounds: its last change was "
-            f"{last:.2g}, the tolerance is {tolerance:g}.",
+            f"The mean did not converge in {max_iter} rounds: the norm of the mean log "
+            f"map is {last:.2g}, the tolerance is {tolerance:g}.",
             ConvergenceWarning,
             stacklevel=2,
         )
     return result.state
 
 
+@keep_kind
 def tangent_space_vectorize(
     tangent: Float[Array, "*batch n n"],
-) -> Float[jax.Array, "*batch entries"]:
+) -> Float[Array, "*batch entries"]:
     """Upper triangles in rows, with off-diagonal entries times the root of 2.
 
     So the norm of a vector is the Frobenius norm of its matrix.
@@ -243,10 +264,11 @@ def tangent_space_vectorize(
     return jnp.where(rows == columns, entries, 2**0.5 * entries)
 
 
+@keep_kind
 def map_tangent_space(
     covariances: Float[Array, "matrices n n"],
     mean: Float[Array, "n n"] | None = None,
-) -> Float[jax.Array, "matrices entries"]:
+) -> Float[Array, "matrices entries"]:
     r"""Vectors of :math:`\log(M^{-1/2} C M^{-1/2})`, the tangent space at the mean.
 
     The norm of a vector is the distance of its matrix to the mean.
@@ -275,18 +297,37 @@ def map_tangent_space(
     return tangent_space_vectorize(logs)
 
 
+class _Search(NamedTuple):
+    """The best mean so far, where its log maps lead, how far, and the next step."""
+
+    mean: jax.Array
+    log: jax.Array
+    norm: jax.Array
+    step: jax.Array
+
+
 @partial(jax.jit, static_argnames="max_iter")
 def _find_mean(
     matrices: jax.Array, tolerance: float | Array, max_iter: int
 ) -> FixedPoint:
-    def step(mean: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def advance(best: _Search) -> tuple[_Search, jax.Array]:
+        factor = jnp.linalg.cholesky(best.mean)
+        rise = symmetric_function(jnp.exp, best.step * best.log)
+        mean = _color(rise, factor)
         factor = jnp.linalg.cholesky(mean)
         log = symmetric_function(jnp.log, _whiten(matrices, factor)).mean(axis=0)
-        moved = _color(symmetric_function(jnp.exp, log), factor)
-        return moved, jnp.linalg.norm(log)
+        trial = _Search(mean, log, jnp.linalg.norm(log), best.step)
+        # Along the log map its norm falls at least as fast as on flat ground, by the
+        # step, when the step is short. NaN is no better either.
+        better = trial.norm < (1 - best.step / 2) * best.norm
+        shorter = best._replace(step=best.step / 2)
+        kept = jax.tree.map(partial(jnp.where, better), trial, shorter)
+        return kept, kept.norm
 
-    start = matrices.mean(axis=0)
-    return fixed_point(step, start, max_iter=max_iter, tolerance=tolerance)
+    mean = matrices.mean(axis=0)
+    start = _Search(mean, 0 * mean, jnp.asarray(jnp.inf), jnp.asarray(1.0))
+    found = fixed_point(advance, start, max_iter=max_iter, tolerance=tolerance)
+    return replace(found, state=found.state.mean)
 
 
 def _as_spd(name: str, matrices: Array) -> jax.Array:
@@ -301,7 +342,7 @@ def _as_spd(name: str, matrices: Array) -> jax.Array:
     return matrices
 
 
-def _whiten(matrices: jax.Array, factor: jax.Array) -> jax.Array:
+def _whiten(matrices: Array, factor: jax.Array) -> jax.Array:
     """Take the Cholesky factor off both sides.
 
     Any root of the reference does: two of them differ by a rotation, which distances
@@ -312,5 +353,5 @@ def _whiten(matrices: jax.Array, factor: jax.Array) -> jax.Array:
     return inverse @ matrices @ inverse.mT
 
 
-def _color(matrices: jax.Array, factor: jax.Array) -> jax.Array:
+def _color(matrices: Array, factor: jax.Array) -> jax.Array:
     return factor @ matrices @ factor.mT

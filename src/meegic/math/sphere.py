@@ -7,7 +7,7 @@ from scipy.optimize import least_squares
 from scipy.spatial import KDTree
 
 from meegic.base.checks import check_count, check_finite, check_shape
-from meegic.base.errors import InputError, RankError
+from meegic.base.errors import ConvergenceError, InputError, RankError, ShapeError
 
 # Smaller parts of a length are rounding: nobody measures a position to 1e-6 of it.
 _SAME = 1e-6
@@ -56,7 +56,14 @@ def fit_sphere(
     def misfit(center: np.ndarray) -> np.ndarray:
         return distances(center) - distances(center).mean()
 
-    center = least_squares(misfit, start, method="lm", xtol=1e-14, ftol=1e-14).x
+    found = least_squares(misfit, start, method="lm", xtol=1e-14, ftol=1e-14)
+    if not found.success:
+        raise ConvergenceError(
+            f"The sphere fit to {len(points)} points did not converge in {found.nfev} "
+            "evaluations.",
+            hint="Pass more points, and leave out those far from a sphere.",
+        )
+    center = found.x
     return middle + scale * center, float(scale * distances(center).mean())
 
 
@@ -238,5 +245,7 @@ def _spline(
 def _take_points(name: str, points: np.ndarray) -> np.ndarray:
     points = np.asarray(points, dtype=float)
     check_shape(name, points, (None, 3))
+    if points.size == 0:
+        raise ShapeError(f"{name} is empty: its shape is {points.shape}.")
     check_finite(name, points)
     return points

@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -21,6 +22,9 @@ from typing import Any, Literal
 import numpy as np
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+
+from meegic.base.errors import OutputError
+from meegic.base.files import write_bytes
 
 Verdict = Literal["ok", "info", "warn", "fail"]
 Look = tuple[Verdict, str]
@@ -173,7 +177,7 @@ def _checks(folder: Path) -> tuple[Check, ...]:
 def _examine(name: str, look: Callable[[], Look], advice: str) -> Examination:
     try:
         verdict, found = look()
-    except (ImportError, OSError, RuntimeError) as error:
+    except (ImportError, OSError, RuntimeError, OutputError) as error:
         verdict, found = "fail", f"{type(error).__name__}: {error}"
     return Examination(name, verdict, found, "" if verdict == "ok" else advice)
 
@@ -319,34 +323,19 @@ def _temporary() -> Look:
 
 
 def _file_system(folder: Path) -> Look:
-    """Do the steps of an atomic write, in their order."""
+    """Replace a file as every result is replaced."""
     with tempfile.TemporaryDirectory(prefix=".meegic-doctor-", dir=folder) as inside:
-        old, new = Path(inside, "old"), Path(inside, "new")
-        old.write_bytes(b"old")
-        start = time.perf_counter()
-        with new.open("wb") as file:
-            file.write(b"new")
-            file.flush()
-            os.fsync(file.fileno())
-        offset = new.stat().st_mtime - time.time()
-        new.replace(old)
-        _fsync_folder(Path(inside))
+        path = Path(inside, "file")
+        path.write_bytes(b"old")
+        clock, start = time.time(), time.perf_counter()
+        write_bytes(path, b"new")
         took = time.perf_counter() - start
-        replaced = old.read_bytes() == b"new" and not new.exists()
+        offset = path.stat().st_mtime - clock
+        replaced = path.read_bytes() == b"new"
     words = f"fsync and rename in {1e3 * took:.0f} ms, clock off by {offset:+.1f} s"
     if not replaced:
         return "fail", "a rename did not replace the old file"
     return "warn" if abs(offset) > CLOCK_TOLERANCE_S else "ok", words
-
-
-def _fsync_folder(folder: Path) -> None:
-    if os.name == "nt":  # a folder has no handle there; the rename is journaled
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _numba_cache() -> Look:
@@ -360,11 +349,20 @@ def _numba_cache() -> Look:
 
 
 def _runtime() -> Look:
-    import onnxruntime
-
-    providers = onnxruntime.get_available_providers()
-    good = "CPUExecutionProvider" in providers
-    return "ok" if good else "fail", ", ".join(providers)
+    # in a process without a home: its import writes a device id there
+    code = "import onnxruntime as o; print(*o.get_available_providers())"
+    with tempfile.TemporaryDirectory() as folder:
+        homes = dict.fromkeys(("HOME", "USERPROFILE", "XDG_CACHE_HOME"), folder)
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            env={**os.environ, **homes},
+        )
+    if done.returncode:
+        return "fail", done.stderr.strip().rpartition("\n")[2]
+    good = "CPUExecutionProvider" in done.stdout.split()
+    return "ok" if good else "fail", done.stdout.strip()
 
 
 def _weights(file: str, digest: str, licence: str) -> Look:

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from meegic.base.errors import IntegrityError
+from meegic.base.files import blame
 from meegic.base.npz import ArraySpec, read_arrays, write_arrays
 
 SCHEMA = 1
+_FIXED = {"2": 2, "3": 3}  # lengths of the axes that do not vary
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # equal to itself only: arrays cannot say
 class RecordingTruth:
     """What a simulated recording is made of.
 
@@ -110,7 +111,7 @@ class RecordingTruth:
     def save(self, path: Path | str) -> None:
         """Write the truth to an npz file; equal truths give equal bytes."""
         arrays = {one.name: _as_array(getattr(self, one.name)) for one in fields(self)}
-        write_arrays(path, {"schema": np.array(SCHEMA), **arrays})
+        write_arrays(path, arrays, version=SCHEMA)
 
 
 def read_truth(path: Path | str) -> RecordingTruth:
@@ -136,13 +137,11 @@ def read_truth(path: Path | str) -> RecordingTruth:
     ...     read_truth(f"{folder}/truth.npz").kinds == truth.kinds
     True
     """
-    arrays = read_arrays(path, _SCHEMA)
-    schema = int(arrays.pop("schema"))
-    if schema != SCHEMA:
-        raise IntegrityError(
-            f"{Path(path).name} has schema {schema}, but this meegic reads {SCHEMA}.",
-            hint="Read it with the version that wrote it.",
-        )
+    arrays = read_arrays(path, _ARRAYS, version=SCHEMA)
+    with blame(f"{path}"):
+        _check_lengths(arrays)
+        _check_indices(arrays)
+        _check_channels(arrays)
     return RecordingTruth(**{name: _from_array(one) for name, one in arrays.items()})
 
 
@@ -158,24 +157,63 @@ def _from_array(array: np.ndarray) -> Any:
     return array.item() if array.ndim == 0 else array
 
 
-_SCHEMA = {
-    "schema": ArraySpec("int64", ()),
-    "ch_names": ArraySpec("U", (None,)),
-    "sfreq": ArraySpec("float64", ()),
-    "seed": ArraySpec("int64", ()),
-    "kinds": ArraySpec("U", (None,)),
-    "mixing": ArraySpec("float64", (None, None, None)),
-    "sources": ArraySpec("float64", (None, None)),
-    "moments": ArraySpec("float64", (None,)),
-    "positions": ArraySpec("float64", (None, None, 3)),
-    "orientations": ArraySpec("float64", (None, None, 3)),
-    "evoked": ArraySpec("int64", (None,)),
-    "event_samples": ArraySpec("int64", (None,)),
-    "block_starts": ArraySpec("int64", (None,)),
-    "block_models": ArraySpec("int64", (None,)),
-    "span_kinds": ArraySpec("U", (None,)),
-    "span_samples": ArraySpec("int64", (None, 2)),
-    "span_channels": ArraySpec("U", (None,)),
-    "bad_channels": ArraySpec("U", (None,)),
-    "noise_std": ArraySpec("float64", (None,)),
+def _check_lengths(arrays: dict[str, np.ndarray]) -> None:
+    lengths: dict[str, int] = {}
+    for name, (_, axes) in _AXES.items():
+        for axis, length in zip(axes.split(), arrays[name].shape, strict=True):
+            if lengths.setdefault(axis, length) != length:
+                raise ValueError(
+                    f"{name} has {length} {axis}, and other arrays {lengths[axis]}"
+                )
+
+
+def _check_indices(arrays: dict[str, np.ndarray]) -> None:
+    n_models, _, n_sources = arrays["mixing"].shape
+    n_times = arrays["sources"].shape[1]
+    stops = {
+        "evoked": n_sources,
+        "event_samples": n_times,
+        "block_starts": n_times,
+        "block_models": n_models,
+        "span_samples": n_times + 1,  # a span may end where the recording does
+    }
+    for name, stop in stops.items():
+        if np.any((arrays[name] < 0) | (arrays[name] >= stop)):
+            raise ValueError(f"{name} must be from 0 to {stop - 1}")
+    starts = arrays["block_starts"]
+    if starts[:1].tolist() != [0] or np.any(np.diff(starts) <= 0):
+        raise ValueError("block_starts must begin with 0 and rise")
+    if np.any(np.diff(arrays["span_samples"]) < 0):
+        raise ValueError("span_samples must not end before they begin")
+
+
+def _check_channels(arrays: dict[str, np.ndarray]) -> None:
+    named = {*arrays["bad_channels"].tolist(), *arrays["span_channels"].tolist()}
+    if unknown := named - {"", *arrays["ch_names"].tolist()}:
+        raise ValueError(f"it has no channels {sorted(unknown)}")
+
+
+_AXES = {  # dtype and axes; axes of one name have one length
+    "ch_names": ("U", "channels"),
+    "sfreq": ("float64", ""),
+    "seed": ("int64", ""),
+    "kinds": ("U", "sources"),
+    "mixing": ("float64", "models channels sources"),
+    "sources": ("float64", "sources times"),
+    "moments": ("float64", "sources"),
+    "positions": ("float64", "models sources 3"),
+    "orientations": ("float64", "models sources 3"),
+    "evoked": ("int64", "evoked"),
+    "event_samples": ("int64", "events"),
+    "block_starts": ("int64", "blocks"),
+    "block_models": ("int64", "blocks"),
+    "span_kinds": ("U", "spans"),
+    "span_samples": ("int64", "spans 2"),
+    "span_channels": ("U", "spans"),
+    "bad_channels": ("U", "bads"),
+    "noise_std": ("float64", "channels"),
+}
+_ARRAYS = {
+    name: ArraySpec(dtype, tuple(_FIXED.get(one) for one in axes.split()))
+    for name, (dtype, axes) in _AXES.items()
 }
