@@ -1,10 +1,11 @@
+import shutil
 from pathlib import Path
 
 import pytest
 from mne.io._read_raw import _get_supported
 
 from meegic import OptionError
-from meegic.bids.formats import FOLDERS, FORMATS, get_extension
+from meegic.bids.formats import FOLDERS, FORMATS, UNLISTED, get_extension
 from meegic.bids.layout import find_recordings
 
 RECORDINGS = [
@@ -71,13 +72,48 @@ def test_links_whose_content_was_not_fetched_are_recordings_too(dataset):
     assert f"{link.name}.eeg" not in found
 
 
-def test_a_part_without_the_one_before_it_is_a_recording(tmp_path):
-    folder = tmp_path / "sub-1" / "meg"
-    folder.mkdir(parents=True)
-    (tmp_path / "dataset_description.json").touch()
-    for number in (10, 11):
-        (folder / f"sub-1_split-{number:02d}_meg.fif").touch()
-    assert [one.name for one in find_recordings(tmp_path)] == ["sub-1_split-10_meg.fif"]
+def list_names(folder: Path, names: list[str]) -> list[str]:
+    """Make the files of a subject; tell which are found."""
+    datatype = folder / "sub-1" / "meg"
+    datatype.mkdir(parents=True)
+    (folder / "dataset_description.json").touch()
+    for name in names:
+        (datatype / name).touch()
+    return [one.name for one in find_recordings(folder)]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"sub-1_task-a_run-{number:02d}_meg.fif" for number in range(4)],
+        [f"sub-1_task-a_run-{number}_meg.fif" for number in range(1, 4)],
+        [f"sub-{number}_raw.fif" for number in range(1, 4)],
+        [f"sub-1_split-01_run-{number}_meg.fif" for number in range(1, 4)],
+        ["sub-1_split-10_meg.fif", "sub-1_split-11_meg.fif"],
+        ["sub-1_task-a-1_meg.fif", "sub-1_task-a_meg.fif"],
+    ],
+    ids=["runs-padded", "runs", "subjects", "runs-split", "no-first", "task"],
+)
+def test_numbers_that_do_not_count_parts(tmp_path, names):
+    assert list_names(tmp_path, names) == names
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_parts_of_each_run_as_bids_names_them(tmp_path, width):
+    runs = [f"sub-1_run-{run}_split-{{:0{width}d}}_desc-x_meg.fif" for run in (1, 2)]
+    names = [run.format(part) for run in runs for part in range(1, 13)]
+    assert list_names(tmp_path, names) == [run.format(1) for run in runs]
+
+
+def test_row_02_dataset_without_recordings_is_refused(dataset, tmp_path):
+    for subject in dataset.glob("sub-*"):
+        shutil.rmtree(subject)
+    match = r"path must be a BIDS data set with recordings of its subjects, but got "
+    with pytest.raises(OptionError, match=match) as e:
+        find_recordings(dataset)
+    assert "code/sub-01_eeg.edf, sourcedata/sub-01" in str(e.value)
+    with pytest.raises(OptionError, match=r"No recording lies below it\.$"):
+        list_names(tmp_path / "other", ["notes_meg.txt"])
 
 
 def test_row_02_folder_without_a_description_is_refused(dataset):
@@ -91,6 +127,7 @@ def test_row_02_folder_without_a_description_is_refused(dataset):
 
 def test_every_extension_that_mne_reads_is_known():
     assert set(FORMATS) == set(_get_supported())
+    assert set(UNLISTED) < set(FORMATS)
 
 
 @pytest.mark.parametrize(

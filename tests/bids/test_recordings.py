@@ -1,11 +1,14 @@
 import struct
+import tracemalloc
 import warnings
+import zlib
 from pathlib import Path
 
 import h5py
 import mne
 import numpy as np
 import pytest
+import scipy
 from scipy.io import savemat
 
 from meegic import DataWarning, FileFormatError, InputError, read_recording
@@ -177,6 +180,9 @@ def nest(depth: int) -> bytes:
     [
         (matrix(6, (1, 1), element(14, b"")), "type 14 in class 6"),
         (matrix(6, (1, 1), element(19, bytes(8))), "type 19 in class 6"),
+        (matrix(6, (1, 1)), "2 elements in class 6"),
+        (matrix(6 | 0x800, (1, 1), element(9, bytes(8))), "3 elements in class 6"),
+        (matrix(5, (1, 1), *2 * [element(9, bytes(8))]), "4 elements in class 5"),
         (matrix(0, (1, 1)), "class 0"),
         (matrix(18, (1, 1)), "class 18"),
         (matrix(1, (1 << 20, 1 << 20)), "shape"),
@@ -193,6 +199,46 @@ def test_matlab_file_that_would_harm_its_reader(tmp_path, body, match):
         check_mat(path)
 
 
+def pack(body: bytes) -> bytes:
+    packed = zlib.compress(body)
+    return struct.pack("<II", 15, len(packed)) + packed
+
+
+def test_matlab_file_that_unpacks_to_more_than_a_recording_can(tmp_path):
+    path = tmp_path / "a.mat"
+    head = b"MATLAB 5.0 MAT-file".ljust(124) + b"\0\1IM"
+    small = pack(matrix(6, (1, 1), element(9, bytes(9 << 20))))
+    large = pack(matrix(6, (1, 1), element(9, bytes(100 << 20))))
+    path.write_bytes(head + small)
+    check_mat(path)
+    match = r"\d{7,} bytes are packed in it, and \d{7,} are allowed; save it without"
+    for body in (small + small, large):
+        path.write_bytes(head + body)
+        tracemalloc.start()
+        with pytest.raises(FileFormatError, match=match):
+            check_mat(path)
+        assert tracemalloc.get_traced_memory()[1] < 40 << 20  # twice what is allowed
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pack(nest(0))[:-4] + bytes(4),
+        element(15, zlib.compress(nest(0))[:-4]),
+        pack(nest(0) + b"x"),
+        pack(nest(0)[:-1]),
+        pack(b"abc"),
+    ],
+    ids=["checksum", "cut", "longer", "shorter", "tiny"],
+)
+def test_compressed_variable_that_is_not_what_it_says(tmp_path, body):
+    path = tmp_path / "a.mat"
+    path.write_bytes(b"MATLAB 5.0 MAT-file".ljust(124) + b"\0\1IM" + body)
+    with pytest.raises(FileFormatError, match="at byte 128 there is no variable"):
+        check_mat(path)
+
+
 @pytest.mark.parametrize("do_compression", [False, True])
 def test_every_kind_of_matlab_variable_is_accepted(tmp_path, do_compression):
     variables = {
@@ -200,6 +246,7 @@ def test_every_kind_of_matlab_variable_is_accepted(tmp_path, do_compression):
         "small": np.uint8([1, 2]),
         "complex": np.array([1j, 2.0]),
         "empty": np.empty((0, 0)),
+        "sparse": scipy.sparse.csc_array([[0, 1j], [2, 0]]),
         "text": "abc µ",
         "cell": np.array([np.eye(2), "x", None], object)[:2],
         "structs": np.zeros(3, [("a", object), ("b", object)]),

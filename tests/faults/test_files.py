@@ -3,14 +3,18 @@
 import builtins
 import hashlib
 import io
+import os
 import shutil
 import struct
 import sys
+import time
 from pathlib import Path
 
 import mne
 import numpy as np
 import pytest
+from mne._fiff.tag import _call_dict
+from mne.io.constants import FIFF
 from scipy.io import loadmat, savemat
 
 from meegic import (
@@ -22,6 +26,8 @@ from meegic import (
     check_recording,
     read_recording,
 )
+from meegic.bids.brainvision import measure_brainvision
+from meegic.bids.fif import TYPES
 
 N_CHANNELS, N_TIMES = 3, 400
 COMPLETE = ["a_raw.fif", "a.edf", "a.bdf", "a.vhdr", "a.set", "b.set"]
@@ -101,6 +107,34 @@ def test_row_02_later_parts_are_not_counted(tmp_path):
         (tmp_path / name).touch()
     with pytest.raises(OptionError, match=r"below it \(2\): a_raw\.fif, b-2\.fif\. "):
         read_recording(tmp_path)
+
+
+def test_row_02_numbers_of_runs_and_subjects_count_no_parts(tmp_path):
+    names = [f"sub-{one:02d}{end}" for end in ("_raw.fif", ".fif") for one in range(2)]
+    names += ["rest.fif", "rest-01.fif", "rest_raw.fif", "rest-1_raw.fif"]
+    for name in names:
+        (tmp_path / name).touch()
+    with pytest.raises(OptionError, match=rf"\(8\): {', '.join(sorted(names))}\. "):
+        read_recording(tmp_path)
+
+
+def test_row_02_only_recordings_are_listed(tmp_path):
+    companions = ["x.cdt.dpa", "x.cdt.cef", "y.dap", "y.rs3", "y.cef", "z.eeg"]
+    others = ["README.txt", "notes.dat", "z.dat", ".git/annex/a.fif/a.fif"]
+    for name in ["x.cdt", "y.dat", "z.vhdr", "w.eeg", *companions, *others]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    with pytest.raises(OptionError, match=r"\(4\): w\.eeg, x\.cdt, y\.dat, z\.vhdr\. "):
+        read_recording(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a_raw.fif", "a.set", "a.eeg", "b.fdt", "a.vhdr"])
+def test_row_05_pipe_is_not_waited_for(folder, name):
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    header = {"a.eeg": "a.vhdr", "b.fdt": "b.set"}.get(name, name)
+    with pytest.raises(InputError, match=rf"{name} is no regular file\. Copy the rec"):
+        read_recording(folder / header)
 
 
 def test_row_02_empty_folder(tmp_path):
@@ -270,6 +304,127 @@ def test_row_11_data_of_a_fif_that_are_no_whole_samples(folder):
         read_recording(folder / "a_raw.fif")
 
 
+def test_row_11_data_of_a_fif_that_are_no_numbers(folder):
+    path = folder / "a_raw.fif"
+    content = path.read_bytes()
+    text = struct.pack(">iIii", 300, 10, 12, 0) + bytes(12)
+    path.write_bytes(content[:56] + text + content[56:])
+    with pytest.raises(FileFormatError, match="data at 56 are no whole samples"):
+        read_recording(path)
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        struct.pack(">iIii", 0, 0, 0, 0),
+        struct.pack(">iIii", 101, 3, 0, 0),
+        struct.pack(">iIii", 101, 4, 4, 0) + bytes(4),
+        struct.pack(">iIii", 101, 3, 4, -1) + b"\xff" * 4 + bytes(16),
+    ],
+    ids=["other", "empty", "float", "none"],
+)
+def test_row_11_fif_that_ends_with_its_second_tag(tmp_path, tag):
+    path = tmp_path / "a_raw.fif"
+    path.write_bytes(struct.pack(">iIii", 100, 31, 0, 0) + tag)
+    with pytest.raises(FileFormatError, match=r"a_raw\.fif"):
+        read_recording(path)
+
+
+def test_fif_whose_second_tag_does_not_follow_the_first(folder):
+    path = folder / "a_raw.fif"
+    content = path.read_bytes()
+    first = struct.pack(">iIii", 100, 31, 20, 40) + content[16:36]
+    path.write_bytes(first + b"\xff" * 4 + content[36:])
+    assert read_recording(path).n_times == N_TIMES
+
+
+@pytest.mark.parametrize("size", [0, 2])
+def test_row_11_role_of_a_part_at_the_very_end(folder, size):
+    role = struct.pack(">iIii", 115, 3, size, -1) + bytes(size)
+    with pytest.raises(FileFormatError, match="the tag at 56 is no whole number"):
+        read_recording(extend(cut(folder / "a_raw.fif", 56), role))
+
+
+@pytest.mark.parametrize("code", [9, 11, 13, 14, 34, 37])
+def test_row_11_type_that_no_reader_knows(folder, code):
+    old, new = (struct.pack(">iI", 201, one) for one in (4, code))
+    with pytest.raises(FileFormatError, match=rf"tag at \d+ has the type {code}\."):
+        read_recording(replace(folder / "a_raw.fif", old, new))
+
+
+def test_types_are_those_that_mne_reads():
+    assert set(_call_dict) == TYPES
+
+
+def test_row_11_pause_of_a_recorder_longer_than_its_file(tmp_path):
+    path = tmp_path / "a_raw.fif"
+    raw = mne.io.RawArray(np.ones((1, 400)), mne.create_info(1, 100.0), verbose=40)
+    raw.set_annotations(mne.Annotations(1.0, 2.0, "BAD_ACQ_SKIP"))
+    raw.save(path, buffer_size_sec=1.0, verbose="error")
+    assert read_recording(path).n_times == 400
+    old = struct.pack(">iIiii", 301, 3, 4, 0, 2)
+    n_bytes = path.stat().st_size
+    replace(path, old, old[:-4] + struct.pack(">i", n_bytes // 100 - 2))
+    n_times = read_recording(path).n_times
+    assert n_bytes - 100 < n_times <= n_bytes
+    for n_skipped in (n_bytes // 100, 2**31 - 1):
+        new = old[:-4] + struct.pack(">i", n_skipped)
+        content = path.read_bytes()
+        start = content.index(old[:-4])
+        path.write_bytes(content[:start] + new + content[start + len(new) :])
+        claim = rf"claims {100 * n_skipped + 200} samples in {n_bytes} bytes"
+        with pytest.raises(FileFormatError, match=claim):
+            read_recording(path)
+
+
+def test_row_11_reader_that_raises_exception_itself(tmp_path):
+    """A matrix of compensation without its kind, which ``mne`` answers so."""
+    path = tmp_path / "a_raw.fif"
+    info = mne.create_info(["a", "b"], 100.0, "mag")
+    table = {"nrow": 1, "ncol": 1, "row_names": ["a"], "col_names": ["b"]}
+    matrix = table | {"data": np.ones((1, 1))}
+    comp = {"ctfkind": 1, "kind": 1, "save_calibrated": True, "data": matrix}
+    comp |= {"rowcals": np.ones(1), "colcals": np.ones(1)}
+    with info._unlock():
+        info["comps"] = [comp]
+    raw = mne.io.RawArray(np.ones((2, 400)), info, verbose="error")
+    raw.save(path, verbose="error")
+    assert len(read_recording(path).info["comps"]) == 1
+    kind = FIFF.FIFF_MNE_CTF_COMP_KIND
+    old, new = (struct.pack(">iI", one, 3) for one in (kind, kind + 90))
+    with pytest.raises(FileFormatError, match="read_raw says: Compensation type not"):
+        read_recording(replace(path, old, new))
+
+
+def test_bugs_of_readers_are_not_blamed_on_the_file(folder, monkeypatch):
+    class Other(Exception):
+        pass
+
+    def read(*args, **kwargs):
+        raise Other
+
+    monkeypatch.setattr(mne.io, "read_raw", read)
+    with pytest.raises(Other):
+        read_recording(folder / "a_raw.fif")
+
+
+def test_row_11_header_of_brainvision_with_long_lines(folder):
+    path = folder / "a.vhdr"
+    blanks = b" " * 200_000
+    replace(path, b"NumberOfChannels=3", b"NumberOfChannels =" + blanks + b"3" + blanks)
+    replace(path, b"DataFile", b"Other=x" + blanks + b"x\nDataFile")
+    start = time.perf_counter()
+    assert measure_brainvision(path).frame == 4 * N_CHANNELS
+    # a time that grows as the square of the length would be minutes
+    assert time.perf_counter() - start < 1.0
+
+
+def test_row_11_header_of_brainvision_that_is_no_header(folder):
+    extend(folder / "a.vhdr", bytes(16 << 20))
+    with pytest.raises(FileFormatError, match="bytes, and 16777216 are allowed"):
+        read_recording(folder / "a.vhdr")
+
+
 def test_row_11_channel_of_no_known_type(folder):
     content = bytearray((folder / "a_raw.fif").read_bytes())
     start = content.index(struct.pack(">iIi", 203, 30, 96)) + 16
@@ -311,7 +466,9 @@ PARTIAL = {"a.vhdr": 299, "b.set": 299, "a.edf": 300, "a.bdf": 300}
 def test_truncated_samples(folder, name):
     expected = read_recording(folder / name).get_data()[:, : PARTIAL[name]]
     path = shorten(folder, name)
-    with pytest.raises(FileFormatError, match=r"truncated: .*or pass allow_truncated"):
+    with pytest.raises(
+        FileFormatError, match=r"truncated: .*in Python: .*\(path, allow_trunc"
+    ):
         read_recording(path)
     match = f"file truncated: .*The first {PARTIAL[name]} samples are read"
     with pytest.warns(DataWarning, match=match):
@@ -535,3 +692,30 @@ def test_row_20_types_are_counted_where_none_is_wanted(folder):
     findings = check_recording(read_recording(folder / "b_raw.fif"))
     assert findings.found[0].code == "channels"
     assert "there are: 3 misc" in findings.found[0].message
+
+
+@pytest.mark.parametrize(
+    ("part", "header"),
+    [("a.eeg", "a.vhdr"), ("a.vmrk", "a.vhdr"), ("b.fdt", "b.set")],
+    ids=["row-12-eeg", "row-12-vmrk", "row-12-fdt"],
+)
+def test_part_that_is_passed_names_its_header(folder, part, header):
+    with pytest.raises(
+        OptionError, match=f"{part} is a part of the recording {header}"
+    ):
+        read_recording(folder / part)
+
+
+def test_row_11_fif_that_is_none_is_not_called_truncated(tmp_path):
+    path = tmp_path / "junk_raw.fif"
+    path.write_bytes(np.random.default_rng(0).bytes(5000))
+    with pytest.raises(FileFormatError, match="does not begin with the id of a FIF"):
+        read_recording(path)
+
+
+def test_row_11_epochs_are_told_from_damage(tmp_path):
+    info = mne.create_info(2, 100.0, "eeg")
+    epochs = mne.EpochsArray(np.zeros((3, 2, 50)), info, verbose="error")
+    epochs.save(tmp_path / "x-epo.fif", verbose="error")
+    with pytest.raises(FileFormatError, match="such as epochs or averages"):
+        read_recording(tmp_path / "x-epo.fif")

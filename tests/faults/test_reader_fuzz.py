@@ -88,7 +88,15 @@ def extend(content: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.concatenate([content, more])
 
 
-DAMAGES = (flip, truncate, splice, extend)
+def retype(content: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Put a small number where there is one: types, sizes and counts."""
+    small = np.flatnonzero((content[:-3] == 0) & (content[1:-2] == 0))
+    where = rng.choice(small) if small.size else 0
+    content[where + 3] = rng.integers(0, 41)
+    return content
+
+
+DAMAGES = (flip, truncate, splice, extend, retype)
 
 
 def check_variants(valid: Path, folder: Path, names: tuple[str, ...], seeds: range):
@@ -101,7 +109,9 @@ def check_variants(valid: Path, folder: Path, names: tuple[str, ...], seeds: ran
         path = folder / names[rng.integers(len(names))]
         content = np.fromfile(path, np.uint8)
         DAMAGES[seed % len(DAMAGES)](content, rng).tofile(path)
-        refused += is_refused(folder / names[0], allow_truncated=bool(seed // 4 % 2))
+        refused += is_refused(
+            folder / names[0], allow_truncated=bool(seed // len(DAMAGES) % 2)
+        )
     return refused
 
 

@@ -1,6 +1,5 @@
 """The header of BrainVision recordings, held against the bytes that are there."""
 
-import re
 from pathlib import Path
 
 from meegic.bids.sizes import Size, parse_count, refuse_header
@@ -8,6 +7,9 @@ from meegic.bids.sniff import check_part
 
 SAMPLE_BYTES = {"INT_16": 2, "INT_32": 4, "IEEE_FLOAT_32": 4}
 """Bytes of one number in a data file."""
+
+MAX_BYTES = 16 << 20
+"""Bytes of a header; hundreds of channels take some ten thousand."""
 
 
 def measure_brainvision(path: Path) -> Size | None:
@@ -55,10 +57,12 @@ def measure_brainvision(path: Path) -> Size | None:
 
 def _read_fields(path: Path) -> dict[str, str]:
     """Read the lines ``key=value`` of a BrainVision header; keys in lower case."""
+    if (size := path.stat().st_size) > MAX_BYTES:
+        refuse_header(path, f"it has {size} bytes, and {MAX_BYTES} are allowed")
     content = path.read_bytes().partition(b"[Comment]")[0]
     try:
         text = content.decode()
     except UnicodeDecodeError:
         text = content.decode("latin-1")
-    pairs = re.findall(r"^(\w+)[ \t]*=[ \t]*(.*?)\s*$", text, re.MULTILINE)
-    return {key.lower(): value for key, value in pairs}
+    pairs = (line.partition("=") for line in text.split("\n"))
+    return {key.strip().lower(): value.strip() for key, _, value in pairs}

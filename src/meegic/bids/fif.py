@@ -3,7 +3,7 @@
 import math
 import mmap
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -13,8 +13,8 @@ from mne.io.constants import FIFF
 from meegic.bids.sizes import check_end, refuse_header
 from meegic.bids.sniff import check_part
 
-TYPES = {int(code) for name, code in FIFF.items() if name.startswith("FIFFT_")}
-"""Codes of the types of content."""
+TYPES = {*range(9), 10, 16, 20, 21, 23, *range(30, 34), 35, 36}
+"""Codes of the types of content that the reader knows."""
 
 ITEM_SIZES = {2: 2, 3: 4, 4: 4, 5: 8, 16: 2, 20: 8, 21: 16}
 """Bytes of one number, by the code of its type."""
@@ -47,7 +47,7 @@ def check_fif(path: Path) -> None:
     --------
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "short_raw.fif"
-    >>> size = path.write_bytes(bytes(10))
+    >>> size = path.write_bytes(bytes([0, 0, 0, 100, 0, 0, 0, 31, 0, 0]))
     >>> check_fif(path)
     Traceback (most recent call last):
     meegic.base.errors.FileFormatError: ...: file truncated: 10 of at least 16 ...
@@ -64,20 +64,21 @@ def check_fif(path: Path) -> None:
             part = _check_part(part, content)
 
 
-def check_buffers(path: Path, n_channels: int) -> None:
-    """Refuse a FIF whose pieces of data do not hold whole samples.
+def check_buffers(parts: Sequence[Path], *, n_channels: int, n_times: int) -> None:
+    """Refuse a FIF whose pieces of data or pauses between them cannot be.
 
     Parameters
     ----------
-    path : Path
-        The file, which passed `check_fif`.
-    n_channels : int
-        How many channels it has.
+    parts : sequence of Path
+        The files, which passed `check_fif`.
+    n_channels, n_times : int
+        How many channels and samples they have, as opened; a pause of the recorder
+        counts as samples, and takes no bytes.
 
     Raises
     ------
     FileFormatError
-        The size of a piece is damaged.
+        A piece does not hold whole samples, or there are more samples than bytes.
 
     Examples
     --------
@@ -86,15 +87,23 @@ def check_buffers(path: Path, n_channels: int) -> None:
     >>> path = Path(tempfile.mkdtemp()) / "a_raw.fif"
     >>> raw = mne.io.RawArray([[0.0] * 9], mne.create_info(1, 100.0), verbose="error")
     >>> saved = raw.save(path, verbose="error")
-    >>> check_buffers(path, n_channels=2)
+    >>> check_buffers([path], n_channels=2, n_times=9)
     Traceback (most recent call last):
     meegic.base.errors.FileFormatError: ...: the header is damaged: the data at ...
     """
-    with _map(path) as content:
-        for tag in _list_tags(path, content):
-            if tag.kind != FIFF.FIFF_DATA_BUFFER:
-                continue
-            if tag.size % (n_channels * ITEM_SIZES[tag.code]):
+    found = sum(path.stat().st_size for path in parts)
+    if n_times > found:
+        refuse_header(parts[0], f"it claims {n_times} samples in {found} bytes")
+    for path in parts:
+        with _map(path) as content:
+            _check_buffers(path, content, n_channels)
+
+
+def _check_buffers(path: Path, content: mmap.mmap, n_channels: int) -> None:
+    for tag in _list_tags(path, content):
+        if tag.kind == FIFF.FIFF_DATA_BUFFER:
+            item = ITEM_SIZES.get(tag.code, 0)
+            if not item or tag.size % (n_channels * item):
                 refuse_header(path, f"the data at {tag.place} are no whole samples")
 
 
@@ -116,7 +125,7 @@ def _check_part(path: Path, content: mmap.mmap) -> Path | None:
         if tag.size and tag.code & 0xFFFF0000 == FIFF.FIFFT_MATRIX:
             _check_matrix(path, content, tag)
         elif tag.kind == FIFF.FIFF_REF_ROLE:
-            (role,) = struct.unpack_from(">i", content, tag.place + 16)
+            role = _read_int(path, content, tag)
         elif tag.kind == FIFF.FIFF_REF_FILE_NAME and role == FIFF.FIFFV_ROLE_NEXT_FILE:
             name = content[tag.place + 16 : tag.place + 16 + tag.size]
             following = path.parent / name.decode("latin-1")
@@ -124,14 +133,13 @@ def _check_part(path: Path, content: mmap.mmap) -> Path | None:
 
 
 def _list_tags(path: Path, content: mmap.mmap) -> Iterator[_Tag]:
-    first = _read_tag(path, content, 0)
-    if first.kind != FIFF.FIFF_FILE_ID:
+    if len(content) >= 4 and struct.unpack_from(">i", content)[0] != FIFF.FIFF_FILE_ID:
         refuse_header(path, "it does not begin with the id of a FIF")
-    pointer = _read_tag(path, content, 16 + first.size)
-    (place,) = struct.unpack_from(">i", content, pointer.place + 16)
-    if (pointer.kind, pointer.code) != (FIFF.FIFF_DIR_POINTER, FIFF.FIFFT_INT):
+    first = _read_tag(path, content, 0)
+    pointer = _read_tag(path, content, first.next or 16 + first.size)
+    if pointer.kind != FIFF.FIFF_DIR_POINTER:
         refuse_header(path, "it has no pointer to a directory")
-    if place > 0:
+    if (place := _read_int(path, content, pointer)) > 0:
         return _follow_directory(path, content, place)
     return _follow_chain(path, content)
 
@@ -163,6 +171,12 @@ def _read_tag(path: Path, content: mmap.mmap, place: int) -> _Tag:
     tag = _Tag(*struct.unpack_from(">iIii", content, place), place)
     _check_end(path, content, place, 16 + tag.size)
     return tag
+
+
+def _read_int(path: Path, content: mmap.mmap, tag: _Tag) -> int:
+    if (tag.code, tag.size) != (FIFF.FIFFT_INT, 4):
+        refuse_header(path, f"the tag at {tag.place} is no whole number")
+    return struct.unpack_from(">i", content, tag.place + 16)[0]
 
 
 def _check_end(path: Path, content: mmap.mmap, place: int, size: int) -> None:

@@ -45,6 +45,9 @@ HDF5_NEEDS = ("pymatreader", "h5py")
 FOLDERS = (".ds", ".mefd", ".mff")
 """Formats whose recording is a folder."""
 
+UNLISTED = (".cdt.cef", ".cdt.dpa", ".cef", ".dap", ".rs3", ".txt")
+"""Opened when they are named; in a folder they are companions of Curry, or notes."""
+
 
 def get_extension(path: Path) -> str:
     """Give the extension of a recording, in lower case; two suffixes where known.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from meegic.base.errors import OptionError
-from meegic.bids.formats import FOLDERS, FORMATS, get_extension
+from meegic.bids.formats import FOLDERS, FORMATS, UNLISTED, get_extension
 
 DATATYPES = ("eeg", "ieeg", "meg")
 """Folders of a BIDS subject in which recordings lie."""
@@ -18,8 +18,12 @@ SUFFIXES = (*DATATYPES, "raw")
 CALIBRATION = re.compile("_acq-(calibration|crosstalk)_")
 """Files of the MEG device that lie among recordings under a recording's name."""
 
-PART = re.compile(r"(?P<before>_split-|-)(?P<number>\d+)(?P<after>_\w+\.fif|\.fif)")
-"""Number of a part of a split FIF, as BIDS and as MNE write it."""
+PARTS = (
+    (r"-[1-9]\d*(?=\.fif$)", ""),
+    (r"_split-\d+(?=_.*\.fif$)", "_split-01"),
+    (r"_split-\d+(?=_.*\.fif$)", "_split-1"),
+)
+"""How MNE and BIDS number the parts of a split FIF, and how the first is called."""
 
 N_LISTED = 10
 """How many recordings a message shows."""
@@ -39,6 +43,11 @@ def find_recordings(folder: str | os.PathLike[str]) -> list[Path]:
         One path per recording, sorted: the header of formats with companion files,
         the first part of split files, the folder of formats that are one.
 
+    Raises
+    ------
+    OptionError
+        The folder is no BIDS data set, or one without recordings.
+
     Examples
     --------
     >>> import tempfile
@@ -53,12 +62,15 @@ def find_recordings(folder: str | os.PathLike[str]) -> list[Path]:
     if not (root / "dataset_description.json").is_file():
         refuse_folder(root, "a BIDS data set, which has a dataset_description.json")
     subjects = (one for one in root.glob("sub-*") if one.is_dir())
-    return sorted(
+    found = sorted(
         path
         for subject in subjects
         for path in _walk(subject)
         if _is_bids(path.relative_to(root))
     )
+    if not found:
+        refuse_folder(root, "a BIDS data set with recordings of its subjects")
+    return found
 
 
 def refuse_folder(folder: Path, expected: str) -> NoReturn:
@@ -96,6 +108,7 @@ def refuse_folder(folder: Path, expected: str) -> NoReturn:
 
 def _walk(folder: Path) -> Iterator[Path]:
     for parent, folders, files in os.walk(folder):
+        folders[:] = [one for one in folders if not one.startswith(".")]
         recordings = [one for one in folders if get_extension(Path(one)) in FOLDERS]
         folders[:] = [one for one in folders if one not in recordings]
         paths = (Path(parent, name) for name in (*recordings, *files))
@@ -104,21 +117,18 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 def _is_recording(path: Path) -> bool:
     extension = get_extension(path)
-    header = path.with_suffix(".vhdr")
-    companion = extension in (".eeg", ".dat") and os.path.lexists(header)
-    return extension in FORMATS and not companion and not _is_later_part(path)
+    if extension == ".eeg":
+        return not os.path.lexists(path.with_suffix(".vhdr"))
+    if extension == ".dat":  # else it may hold anything
+        return os.path.lexists(path.with_suffix(".dap"))
+    listed = extension in FORMATS and extension not in UNLISTED
+    return listed and not _is_later_part(path)
 
 
 def _is_later_part(path: Path) -> bool:
-    """Whether the part before this one lies in the same folder."""
-    match = PART.search(path.name)
-    if not match:
-        return False
-    before, number, after = match["before"], match["number"], match["after"]
-    previous = f"{before}{int(number) - 1:0{len(number)}d}{after}"
-    if before == "-" and int(number) == 1:
-        previous = after
-    return os.path.lexists(path.with_name(path.name.replace(match[0], previous)))
+    """Whether the first part lies in the same folder, and is another file."""
+    firsts = {re.sub(pattern, first, path.name) for pattern, first in PARTS}
+    return any(os.path.lexists(path.with_name(one)) for one in firsts - {path.name})
 
 
 def _is_bids(path: Path) -> bool:

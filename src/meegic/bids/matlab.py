@@ -8,6 +8,7 @@ import math
 import mmap
 import struct
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,8 +29,17 @@ CONTAINERS = {1, 2, 3, 16, 17}
 OPAQUE = 17
 """The last class, of a matrix without a shape."""
 
+SPARSE, COMPLEX = 5, 0x800
+"""The class of a matrix that holds places too; the flag of one with two numbers."""
+
 MAX_DEPTH = 32
 """How deep matrices may lie in each other; deeper ones exhaust the reader's stack."""
+
+MAX_RATIO, MIN_ROOM = 100, 16 << 20
+"""How many times its size a file may unpack to, and the bytes that are always allowed.
+
+Samples pack to a tenth at best, zeros to a thousandth.
+"""
 
 
 class _Element(NamedTuple):
@@ -71,28 +81,54 @@ def check_mat(path: Path) -> None:
         order = {b"IM": "<", b"MI": ">"}.get(content[HEADER - 2 : HEADER])
         if content[:10] == b"MATLAB 7.3" or not order:
             return
-        place = HEADER
-        while place < len(content):
-            place = _check_variable(path, content, order, place)
+        room = max(MIN_ROOM, MAX_RATIO * len(content))
+        for code, start, stop in _list_variables(path, content, order):
+            try:
+                if code == COMPRESSED:
+                    room -= _check_packed(content[start:stop], order, room)
+                else:
+                    _check_variable(content, order, code, start, stop)
+            except (ValueError, struct.error, zlib.error) as error:
+                why = f"at byte {start - 8} there is no variable ({error})"
+                refuse_header(path, why)
 
 
-def _check_variable(path: Path, content: mmap.mmap, order: str, place: int) -> int:
-    check_end(path, len(content), place + 8)
-    code, size = struct.unpack_from(f"{order}II", content, place)
-    start, stop = place + 8, place + 8 + size
-    check_end(path, len(content), stop)
-    try:
-        if code == COMPRESSED:
-            body = zlib.decompress(content[start:stop])
-            code, start, stop, _ = _read_element(body, order, 0, len(body))
-        else:
-            body = content
-        if code != MATRIX:
-            raise ValueError(f"type {code}")
-        _check_matrix(body, order, start, stop, depth=0)
-    except (ValueError, struct.error, zlib.error) as error:
-        refuse_header(path, f"at byte {place} there is no variable ({error})")
-    return place + 8 + size
+def _list_variables(
+    path: Path, content: mmap.mmap, order: str
+) -> Iterator[tuple[int, int, int]]:
+    stop = HEADER
+    while stop < len(content):
+        start = stop + 8
+        check_end(path, len(content), start)
+        code, size = struct.unpack_from(f"{order}II", content, stop)
+        stop = start + size
+        check_end(path, len(content), stop)
+        yield code, start, stop
+
+
+def _check_packed(packed: bytes, order: str, room: int) -> int:
+    """Look at a compressed variable, and tell how many bytes it unpacks to."""
+    stream = zlib.decompressobj()
+    code, size = struct.unpack(f"{order}II", stream.decompress(packed, 8))
+    if size > room:
+        raise ValueError(
+            f"{size} bytes are packed in it, and {room} are allowed; "
+            "save it without compression"
+        )
+    # one byte more than there should be, for only the end holds the checksum
+    body = stream.decompress(stream.unconsumed_tail, size + 1)
+    if not stream.eof or len(body) != size:
+        raise ValueError(f"{size} bytes are not what is packed")
+    _check_variable(body, order, code, 0, size)
+    return size
+
+
+def _check_variable(
+    body: bytes | mmap.mmap, order: str, code: int, start: int, stop: int
+) -> None:
+    if code != MATRIX:
+        raise ValueError(f"type {code}")
+    _check_matrix(body, order, start, stop, depth=0)
 
 
 def _read_element(
@@ -116,22 +152,39 @@ def _check_matrix(
         return
     if depth > MAX_DEPTH:
         raise ValueError(f"more than {MAX_DEPTH} matrices lie in each other")
-    flags = _read_element(body, order, start, stop)
+    flags, *elements = _list_elements(body, order, start, stop)
     (word,) = struct.unpack_from(f"{order}I", body, flags.start)
     kind = word & 0xFF
     if not 1 <= kind <= OPAQUE:
         raise ValueError(f"class {kind}")
+    if len(elements) < _count_least(word):
+        raise ValueError(f"{len(elements)} elements in class {kind}")
     if kind in CONTAINERS and kind != OPAQUE:
-        _check_shape(body, order, _read_element(body, order, flags.next, stop), stop)
-    place = flags.next
-    while place < stop:
-        element = _read_element(body, order, place, stop)
+        _check_shape(body, order, elements[0], stop)
+    for element in elements:
         if element.code == MATRIX and kind in CONTAINERS:
             inside = element.start, element.stop
             _check_matrix(body, order, *inside, depth=depth + 1)
         elif element.code not in PLAIN:
             raise ValueError(f"type {element.code} in class {kind}")
+
+
+def _list_elements(
+    body: bytes | mmap.mmap, order: str, place: int, stop: int
+) -> Iterator[_Element]:
+    while place < stop:
+        element = _read_element(body, order, place, stop)
+        yield element
         place = element.next
+
+
+def _count_least(word: int) -> int:
+    """Tell how many elements a reader takes, be they of this matrix or of the next."""
+    kind = word & 0xFF
+    if kind in CONTAINERS:
+        return 1
+    shape_and_name, n_places = 2, 2 * (kind == SPARSE)
+    return shape_and_name + n_places + 1 + bool(word & COMPLEX)
 
 
 def _check_shape(

@@ -7,7 +7,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import mne
@@ -109,8 +109,8 @@ def read_recording(
     raw = _open(source, extension)
     _check_opened(source, raw)
     if extension == ".fif":
-        for part in raw.filenames:
-            check_buffers(Path(str(part)), len(raw.ch_names))
+        parts = [Path(str(part)) for part in raw.filenames]
+        check_buffers(parts, n_channels=len(raw.ch_names), n_times=raw.n_times)
     if extension == ".set":
         size = measure_eeglab(source, raw)
         n_times = settle_length(size, allow_truncated=allow_truncated)
@@ -146,15 +146,23 @@ def _check_opened(source: Path, raw: mne.io.BaseRaw) -> None:
 @contextmanager
 def _translate(source: Path, reader: str) -> Iterator[None]:
     """Turn what a reader raises over a file into our error."""
-    with warnings.catch_warnings():
+
+    def refuse(kind: type | None, error: BaseException | None, _: object) -> None:
+        # `Exception` itself, not its subclasses, is what some readers raise
+        if kind is not Exception and not isinstance(error, READER_ERRORS):
+            return
+        hint = f"{COPY_AGAIN}."
+        if isinstance(error, FileNotFoundError):
+            hint = suggest_sibling(source.with_suffix(".fdt"), owner=source)
+        if "No raw data" in str(error):
+            hint = "It holds something else, such as epochs or averages."
+        # some messages hold a traceback, whose lines are indented
+        lines = [one for one in str(error).splitlines() if one[:1].strip()]
+        said = " ".join(lines) or type(error).__name__
+        message = f"{source} cannot be read; {reader} says: {said}"
+        raise FileFormatError(message, hint=hint) from error
+
+    with warnings.catch_warnings(), ExitStack() as stack:
         warnings.filterwarnings("ignore", NOISE, RuntimeWarning)
-        try:
-            yield
-        except READER_ERRORS as error:
-            hint = f"{COPY_AGAIN}."
-            if isinstance(error, FileNotFoundError):
-                hint = suggest_sibling(source.with_suffix(".fdt"), owner=source)
-            # some messages hold a traceback, whose lines are indented
-            lines = [one for one in str(error).splitlines() if one[:1].strip()]
-            message = f"{source} cannot be read; {reader} says: {' '.join(lines)}"
-            raise FileFormatError(message, hint=hint) from error
+        stack.push(refuse)
+        yield

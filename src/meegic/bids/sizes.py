@@ -10,6 +10,11 @@ from meegic.base.errors import DataWarning, FileFormatError
 COPY_AGAIN = "Copy it again from where it is whole"
 """What to do about a damaged file."""
 
+TAKE_PART = (
+    ", or take what there is in Python: read_recording(path, allow_truncated=True)"
+)
+"""What else to do about a truncated file."""
+
 
 @dataclass(frozen=True)
 class Size:
@@ -66,7 +71,7 @@ def settle_length(size: Size | None, *, allow_truncated: bool) -> int | None:
     length = min(size.found, size.expected) - size.offset
     n_times = length // size.frame * size.n_times * size.interleaved
     fault = f"{size.path}: file truncated: {size.found} of {size.expected} bytes"
-    hint = COPY_AGAIN + " or pass allow_truncated=True" * (n_times > 0)
+    hint = COPY_AGAIN + TAKE_PART * (n_times > 0)
     if surplus > 0:
         samples = surplus // size.frame * size.n_times
         fault = f"{size.path}: file longer than its header says by {surplus} bytes, "

@@ -10,6 +10,9 @@ from meegic.base.optional import import_optional
 from meegic.bids.formats import FOLDERS, FORMATS, HDF5_NEEDS, get_extension
 from meegic.bids.layout import refuse_folder
 
+HEADERS = {".eeg": ".vhdr", ".vmrk": ".vhdr", ".fdt": ".set"}
+"""Files that come with a header, which is what one opens."""
+
 N_BYTES = 64
 """How much of a file is looked at."""
 
@@ -17,8 +20,8 @@ N_BYTES = 64
 def check_source(path: Path) -> None:
     """Refuse what no reader can open, and say what it is.
 
-    A missing file, a folder, an unknown extension, a link or pointer whose content
-    was not fetched, a web page, an empty file, a reader that is not installed.
+    A missing file, a folder, a pipe, an unknown extension, a link or pointer whose
+    content was not fetched, a web page, an empty file, a reader that is not installed.
 
     Parameters
     ----------
@@ -47,6 +50,7 @@ def check_source(path: Path) -> None:
         folders = list_words(FOLDERS, last="or")
         refuse_folder(path, f"a recording: a file, or a folder ending with {folders}")
     start = b"" if path.is_dir() else check_content(path)
+    _refuse_companion(path, extension)
     if extension not in FORMATS:
         _refuse_extension(path, extension)
     is_hdf5 = start.startswith((b"MATLAB 7.3", b"\x89HDF"))
@@ -57,7 +61,7 @@ def check_source(path: Path) -> None:
 
 
 def check_content(path: Path) -> bytes:
-    """Refuse a file that is absent, empty, or only stands for the real one.
+    """Refuse a file that is absent, a pipe, empty, or only stands for the real one.
 
     Parameters
     ----------
@@ -82,6 +86,11 @@ def check_content(path: Path) -> bytes:
         _refuse_link(path)
     if not os.path.exists(path):
         raise InputError(f"no such file: {path}.", hint=suggest_sibling(path))
+    if not path.is_file():  # to open a pipe would wait for ever
+        raise InputError(
+            f"{path} is no regular file.",
+            hint="Copy the recording to a file first.",
+        )
     start = _read_start(path)
     _check_start(path, start)
     return start
@@ -153,6 +162,15 @@ def _refuse_link(path: Path) -> None:
             hint=f"Fetch it: datalad get {path}",
         )
     raise InputError(f"{path} is a link to {target}, which does not exist.")
+
+
+def _refuse_companion(path: Path, extension: str) -> None:
+    header = path.with_suffix(HEADERS.get(extension, extension))
+    if header != path and header.is_file():
+        raise OptionError(
+            f"{path.name} is a part of the recording {header.name}.",
+            hint=f"Pass {header}.",
+        )
 
 
 def _refuse_extension(path: Path, extension: str) -> None:

@@ -193,7 +193,7 @@ def _check_target(option: str, path: Path, suffix: str) -> None:
     if path.suffix != suffix:
         raise OptionError(
             f"{option} must end in {suffix}, but got {path.name!r}.",
-            hint=f"Use {path.with_suffix(suffix).name!r}.",
+            hint=f"Use {path.name.split('.')[0] + suffix!r}.",
         )
     check_target(path)
 

@@ -4,6 +4,7 @@ import logging
 import os
 import warnings
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,8 +120,10 @@ def to_document(checked: Sequence[CheckedRecording]) -> dict[str, Any]:
 
 
 def _expand(path: Path) -> list[Path]:
+    """Give the recordings of a BIDS folder; one without any is refused when read."""
     if os.path.isfile(path / "dataset_description.json"):
-        return find_recordings(path)
+        with suppress(OptionError):
+            return find_recordings(path)
     return [path]
 
 
