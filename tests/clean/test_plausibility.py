@@ -11,8 +11,8 @@ from meegic.clean.statistics import measure_recording
 N = 8
 
 
-def make_data(n_times=20_000, seed=0):
-    return 1e-5 * np.random.default_rng(seed).standard_normal((N, n_times))
+def make_data(n_times=20_000, *, n_channels=N, seed=0):
+    return 1e-5 * np.random.default_rng(seed).standard_normal((n_channels, n_times))
 
 
 def make_facts(n_channels=N, **changes):
@@ -36,8 +36,10 @@ def said(findings, code):
     return one
 
 
-def said_of(findings, code):
-    return [one.channels for one in findings.found if one.code == code]
+def only(findings, code):
+    """The finding, when it is all that was found."""
+    assert findings.codes() == (code,)
+    return findings.found[0]
 
 
 def test_a_plain_recording_has_no_findings():
@@ -58,16 +60,33 @@ def test_gravest_comes_first_and_refuse_raises_it():
         findings.refuse()
 
 
+def test_warnings_come_before_notes():
+    data = make_data()
+    facts = make_facts(positions=np.full((N, 3), np.nan))
+    findings = look(data - data.mean(axis=0), facts)
+    assert findings.codes() == ("montage", "reference")
+    assert [one.level for one in findings.found] == ["warning", "note"]
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_row_21_22_nonfinite_sample_is_named(value):
     data = make_data()
     data[3, 5000] = value
-    one = said(look(data), "nan")
+    one = only(look(data), "nan")
     assert one.level == "error"
     assert one.message == (
         "NaN or Inf: 1 sample in 1 channel; the first is E3 at 20.000 s."
     )
     assert one.channels == ("E3",)
+
+
+def test_row_21_first_nonfinite_sample_is_the_earliest_of_all_channels():
+    data = make_data()
+    data[2, [200, 201]] = np.nan
+    data[5, 100] = np.nan
+    assert only(look(data), "nan").message == (
+        "NaN or Inf: 3 samples in 2 channels; the first is E5 at 0.400 s."
+    )
 
 
 def test_row_21_channel_without_a_sample_costs_no_other_channel_its_rank():
@@ -78,6 +97,12 @@ def test_row_21_channel_without_a_sample_costs_no_other_channel_its_rank():
     assert findings.ranks == {"eeg": N - 1}
 
 
+def test_row_21_recording_without_a_sample_has_no_rank():
+    findings = look(np.full((N, 5000), np.nan))
+    assert findings.codes() == ("nan",)
+    assert findings.ranks == {"eeg": 0}
+
+
 def test_row_21_nan_in_a_channel_marked_bad_is_a_note():
     data = make_data()
     data[3, 100:] = np.nan
@@ -85,42 +110,67 @@ def test_row_21_nan_in_a_channel_marked_bad_is_a_note():
         measure_recording([data], counted=np.delete(np.arange(N), 3)),
         make_facts(bads=("E3",)),
     )
-    assert findings.ok
-    assert "in 1 channel marked bad" in said(findings, "nan").message
+    one = only(findings, "nan")
+    assert one.level == "note"
+    assert "in 1 channel marked bad" in one.message
     assert findings.ranks == {"eeg": N - 1}
 
 
 @pytest.mark.parametrize("offset", [0.0, 0.3])
-def test_row_23_flat_channel_is_a_warning(offset):
+@pytest.mark.parametrize(
+    ("rows", "message"), [([4], "E4 is flat."), ([4, 5], "E4, E5 are flat.")]
+)
+def test_row_23_flat_channel_is_a_warning(rows, message, offset):
     data = make_data()
-    data[4] = offset
+    data[rows] = offset
     findings = look(data)
-    assert said(findings, "flat").message == "E4 is flat."
-    assert findings.ok
-    assert findings.ranks == {"eeg": N - 1}
+    one = only(findings, "flat")
+    assert (one.level, one.message) == ("warning", message)
+    assert findings.ranks == {"eeg": N - len(rows)}
 
 
-def test_row_23_more_than_half_flat_is_an_error():
+@pytest.mark.parametrize(("n_channels", "level"), [(8, "warning"), (7, "error")])
+def test_row_23_more_than_half_flat_is_an_error(n_channels, level):
+    data = make_data(n_channels=n_channels)
+    data[:4] = 0
+    assert only(look(data), "flat").level == level
+
+
+def test_row_23_half_is_of_the_good_channels_with_data():
+    data = make_data(n_channels=12)
+    data[:4] = 0
+    facts = make_facts(12, types=("eeg",) * N + ("eog",) * 4, bads=("E7",))
+    one = only(look(data, facts), "flat")
+    assert one.level == "error"
+    assert one.message == "4 of 7 channels are flat, more than half."
+
+
+@pytest.mark.parametrize(("factor", "codes"), [(2e-3, ()), (1e-5, ("flat",))])
+def test_row_23_quiet_channel_is_not_flat_but_a_dead_one_is(factor, codes):
     data = make_data()
-    data[:5] = 0
-    one = said(look(data), "flat")
-    assert (one.level, one.message) == (
-        "error",
-        "5 of 8 channels are flat, more than half.",
-    )
+    data[4] *= factor
+    assert look(data).codes() == codes
+
+
+def test_row_23_rounding_of_an_offset_is_flat_and_a_signal_on_it_is_not():
+    data = make_data()
+    data[4] = 0.4 * data[4] + 0.9
+    assert look(data).codes() == ()
+    step = np.spacing(np.float32(0.3))
+    data[4] = np.float32(0.3) + np.tile([0, step], 10_000)
+    assert look(data).codes() == ("flat",)
 
 
 @pytest.mark.parametrize("alive", [1, 4000])
 def test_row_23_channel_that_is_flat_most_of_the_time_is_flat(alive):
     data = make_data()
     data[4, alive:] = data[4, alive]
-    findings = look(data)
-    assert said(findings, "flat").channels == ("E4",)
+    assert only(look(data), "flat").channels == ("E4",)
 
 
 @pytest.mark.parametrize("value", [0.0, 1e-5])
 def test_row_24_constant_recording_is_an_error(value):
-    one = said(look(np.full((N, 5000), value)), "flat")
+    one = only(look(np.full((N, 5000), value)), "flat")
     assert (one.level, one.message) == ("error", "All channels are flat.")
 
 
@@ -128,8 +178,10 @@ def test_row_25_duplicate_channels_are_named_and_lower_the_rank():
     data = make_data()
     data[6] = data[1]
     findings = look(data)
+    assert findings.codes() == ("bridge", "rank")
     assert "E1 and E6" in said(findings, "bridge").message
-    assert "8 eeg channels have rank 7" in said(findings, "rank").message
+    rank = said(findings, "rank").message
+    assert rank.startswith("8 eeg channels have rank 7: interpolated, ")
     assert findings.ok
 
 
@@ -137,7 +189,7 @@ def test_row_25_bridged_channels_differ_by_little_noise():
     data = make_data()
     data[6] = data[1] + 1e-7 * np.random.default_rng(1).standard_normal(20_000)
     findings = look(data)
-    assert said(findings, "bridge").channels == ("E1", "E6")
+    assert only(findings, "bridge").channels == ("E1", "E6")
     assert findings.ranks == {"eeg": N}
 
 
@@ -147,19 +199,29 @@ def test_correlated_neighbours_are_no_bridge():
     assert look(data).found == ()
 
 
+def test_two_channels_are_no_bridge():
+    assert look(make_data(n_channels=2)).found == ()
+
+
 def test_row_26_average_reference_is_noted_with_its_rank():
     data = make_data()
-    findings = look(data - data.mean(axis=0))
-    one = said(findings, "reference")
+    one = only(look(data - data.mean(axis=0)), "reference")
     assert one.level == "note"
     assert one.message == "The EEG is average-referenced: 8 channels have rank 7."
-    assert "rank" not in findings.codes()
 
 
-def test_row_26_average_reference_over_the_good_channels_is_seen_too():
+@pytest.mark.parametrize("averaged", [slice(None), slice(1, None)])
+def test_row_26_average_reference_may_count_the_channels_marked_bad(averaged):
     data = make_data()
-    data[1:] -= data[1:].mean(axis=0)
-    assert "reference" in look(data, make_facts(bads=("E0",))).codes()
+    data[averaged] -= data[averaged].mean(axis=0)
+    facts = make_facts(bads=("E0",))
+    assert look(data, facts).codes() == ("reference",)
+
+
+@pytest.mark.parametrize(("part", "codes"), [(0.99, ()), (0.9999, ("reference",))])
+def test_row_26_mean_must_be_gone_but_for_rounding(part, codes):
+    data = make_data()
+    assert look(data - part * data.mean(axis=0)).codes() == codes
 
 
 def test_row_26_projector_is_named_among_the_reasons():
@@ -167,26 +229,23 @@ def test_row_26_projector_is_named_among_the_reasons():
     direction = np.random.default_rng(2).standard_normal(N)
     direction /= np.linalg.norm(direction)
     data -= np.outer(direction, direction @ data)
-    one = said(look(data, make_facts(projectors=1)), "rank")
+    one = only(look(data, make_facts(projectors=1)), "rank")
     assert one.message.startswith("8 eeg channels have rank 7: 1 projector, ")
 
 
-def test_row_27_microvolts_as_volts_are_refused_with_the_unit():
-    one = said(look(1e6 * make_data()), "unit")
-    assert one.level == "error"
-    assert one.hint == "It looks like µV stored as V: multiply by 1e-6."
+@pytest.mark.parametrize(
+    ("factor", "hint"),
+    [
+        (1e3, "It looks like mV stored as V: multiply by 1e-3."),
+        (1e6, "It looks like µV stored as V: multiply by 1e-6."),
+        (1e9, "It looks like nV stored as V: multiply by 1e-9."),
+        (1e-6, "Check the unit in the header; containers hold V."),
+    ],
+)
+def test_row_27_wrong_unit_is_refused_with_the_likely_one(factor, hint):
+    one = only(look(factor * make_data()), "unit")
+    assert (one.level, one.hint) == ("error", hint)
     assert "between 3e-07 and 0.0005 V is plausible" in one.message
-
-
-def test_row_27_millivolts_as_volts_are_told_from_microvolts():
-    one = said(look(1e3 * make_data()), "unit")
-    assert one.hint == "It looks like mV stored as V: multiply by 1e-3."
-
-
-def test_row_27_volts_as_microvolts_are_refused():
-    one = said(look(1e-6 * make_data()), "unit")
-    assert one.level == "error"
-    assert "containers hold V" in one.hint
 
 
 @pytest.mark.parametrize(
@@ -199,19 +258,14 @@ def test_row_27_volts_as_microvolts_are_refused():
 )
 def test_row_27_unit_of_each_type_is_guessed(kind, amplitude, word, factor):
     data = factor * amplitude / 1e-5 * make_data()
-    one = said(look(data, make_facts(types=(kind,) * N)), "unit")
+    one = only(look(data, make_facts(types=(kind,) * N)), "unit")
     assert one.hint.startswith(f"It looks like {word} stored as")
 
 
-def test_row_27_within_ten_times_it_is_a_warning():
-    one = said(look(100 * make_data()), "unit")
-    assert one.level == "warning"
-
-
-def test_row_27_one_loud_channel_does_not_make_a_unit():
-    data = make_data()
-    data[0] *= 1e3
-    assert "unit" not in look(data).codes()
+@pytest.mark.parametrize("factor", [100, 1 / 100])
+def test_row_27_within_ten_times_it_is_a_warning(factor):
+    one = only(look(factor * make_data()), "unit")
+    assert (one.level, one.hint) == ("warning", "Check the gain.")
 
 
 @pytest.mark.parametrize(
@@ -220,7 +274,7 @@ def test_row_27_one_loud_channel_does_not_make_a_unit():
 def test_row_28_each_type_has_its_own_magnitude(kind, amplitude):
     data = amplitude / 1e-5 * make_data()
     assert look(data, make_facts(types=(kind,) * N)).found == ()
-    assert not look(1e6 * data, make_facts(types=(kind,) * N)).ok
+    assert look(1e6 * data, make_facts(types=(kind,) * N)).codes() == ("unit",)
 
 
 def test_row_29_types_are_judged_apart():
@@ -237,17 +291,19 @@ def test_row_30_spike_is_named_and_rank_unchanged():
     data = make_data()
     data[5, 2500] = 0.9
     findings = look(data)
-    one = said(findings, "spike")
+    one = only(findings, "spike")
     assert one.channels == ("E5",)
     assert "0.9 V, is at 10.000 s" in one.message
     assert findings.ranks == {"eeg": N}
 
 
 @pytest.mark.parametrize("factor", [1e-2, 1e2, 1e3])
-def test_row_26_one_loud_or_quiet_channel_leaves_the_rank(factor):
+def test_row_26_27_one_loud_or_quiet_channel_changes_nothing(factor):
     data = make_data()
     data[0] *= factor
-    assert look(data).ranks == {"eeg": N}
+    findings = look(data)
+    assert findings.found == ()
+    assert findings.ranks == {"eeg": N}
 
 
 @pytest.mark.parametrize("value", [1e200, 1e308, -1e308])
@@ -256,25 +312,37 @@ def test_row_10_values_that_overflow_are_findings_too(value):
     data[2] *= 1e3 * min(abs(value), 1e300)
     data[5, 2500] = value
     findings = look(data)
-    assert set(said_of(findings, "peak")) == {("E2",), ("E5",)}
+    peaks = [one.channels for one in findings.found if one.code == "peak"]
+    assert peaks == [("E2",), ("E5",)]
     assert findings.ranks == {"eeg": N - 1}
 
 
-def test_row_10_impossible_peak_is_an_error():
-    data = make_data()
-    data[5, 2500] = 2e32
-    one = said(look(data), "peak")
-    assert (one.level, one.message) == (
-        "error",
-        "E5 peak 2e+32 V at 10.000 s is impossible.",
-    )
+@pytest.mark.parametrize(
+    ("kind", "scale", "value", "peak"),
+    [
+        ("eeg", 1, 2e32, "2e+32 V"),
+        ("eeg", 1, -2, "2 V"),
+        ("mag", 1e-7, 2e-6, "2e-06 T"),
+    ],
+)
+def test_row_10_impossible_peak_is_an_error(kind, scale, value, peak):
+    data = scale * make_data()
+    data[5, 2500] = value
+    one = only(look(data, make_facts(types=(kind,) * N)), "peak")
+    assert one.level == "error"
+    assert one.message == f"E5 peak {peak} at 10.000 s is impossible."
 
 
 def test_row_31_short_recording_is_warned_of_with_both_numbers():
-    one = said(look(make_data(1000)), "length")
+    one = only(look(make_data(1000)), "length")
     assert one.level == "warning"
     assert "1000 samples (4 s)" in one.message
     assert "rank 8 wants 1280 (5 s)" in one.message
+
+
+def test_row_31_twenty_samples_for_each_square_of_the_rank_are_enough():
+    assert look(make_data(1280)).found == ()
+    assert look(make_data(1279)).codes() == ("length",)
 
 
 def test_row_31_a_lower_rank_wants_fewer_samples():
@@ -283,20 +351,36 @@ def test_row_31_a_lower_rank_wants_fewer_samples():
 
 
 def test_row_31_less_than_two_samples_a_channel_is_an_error():
-    one = said(look(make_data(15)), "length")
+    one = only(look(make_data(15)), "length")
     assert one.level == "error"
     assert "15 samples for 8 channels; 16 are the least" in one.message
+    assert only(look(make_data(16)), "length").level == "warning"
+
+
+def test_row_31_flat_channels_want_no_samples():
+    data = make_data(14)
+    data[4] = 0
+    assert said(look(data), "length").level == "warning"
+
+
+@pytest.mark.parametrize(
+    ("n_times", "words"), [(1000, "rank 8 wants 1280"), (15, "16 are the least")]
+)
+def test_row_31_the_larger_of_two_types_says_how_many_samples(n_times, words):
+    data = make_data(n_times, n_channels=12)
+    data[N:] *= 1e-7
+    facts = make_facts(12, types=("eeg",) * N + ("mag",) * 4)
+    assert words in only(look(data, facts), "length").message
 
 
 def test_row_32_one_channel_is_an_error():
-    assert said(look(make_data()[:1]), "channels").message.startswith(
-        "There is one data channel"
-    )
+    message = only(look(make_data(n_channels=1)), "channels").message
+    assert message.startswith("There is one data channel")
 
 
 def test_row_20_no_data_channel_lists_the_types_present():
     findings = look(make_data(), make_facts(types=("misc",) * 5 + ("eog",) * 3))
-    assert said(findings, "channels").message.endswith("there are: 3 eog, 5 misc.")
+    assert only(findings, "channels").message.endswith("there are: 3 eog, 5 misc.")
 
 
 def test_channels_marked_bad_are_left_out():
@@ -308,27 +392,53 @@ def test_channels_marked_bad_are_left_out():
 
 
 @pytest.mark.parametrize("nothing", [0.0, np.nan])
-def test_row_39_missing_positions_are_named(nothing):
-    facts = make_facts()
-    facts.positions[:] = nothing
-    one = said(look(make_data(), facts), "montage")
+def test_row_39_recording_without_a_position_wants_a_montage(nothing):
+    facts = make_facts(positions=np.full((N, 3), nothing))
+    one = only(look(make_data(), facts), "montage")
+    assert one.message.startswith("No channel has a position")
     assert "raw.set_montage" in one.hint
+
+
+@pytest.mark.parametrize(
+    ("place", "nothing", "message"),
+    [
+        (3, 0.0, "E3 has no position."),
+        (3, np.nan, "E3 has no position."),
+        ((3, 1), np.nan, "E3 has no position."),
+        ((3, 1), np.inf, "E3 has no position."),
+        (slice(3, 5), np.nan, "E3, E4 have no position."),
+    ],
+)
+def test_row_39_missing_positions_are_named(place, nothing, message):
     facts = make_facts()
-    facts.positions[3] = nothing
-    assert said(look(make_data(), facts), "montage").message == "E3 has no position."
+    facts.positions[place] = nothing
+    assert only(look(make_data(), facts), "montage").message == message
+
+
+def test_row_39_ten_channels_are_named_and_the_others_counted():
+    facts = make_facts(20)
+    facts.positions[:13] = np.nan
+    one = only(look(make_data(n_channels=20), facts), "montage")
+    assert one.message.endswith("E8, E9 and 3 more have no position.")
+    assert len(one.channels) == 13
 
 
 def test_row_39_equal_positions_are_noticed():
+    facts = make_facts(positions=np.tile([0.0, 0.1, 0.0], (N, 1)))
+    assert "same position" in only(look(make_data(), facts), "montage").message
+
+
+def test_row_39_zero_is_a_coordinate_like_any_other():
     facts = make_facts()
-    facts.positions[:] = [0.0, 0.1, 0.0]
-    assert "same position" in said(look(make_data(), facts), "montage").message
+    facts.positions[3, 0] = 0
+    assert look(make_data(), facts).found == ()
 
 
-def test_row_40_low_rate_is_warned_of():
-    assert (
-        "below 100 Hz"
-        in said(look(make_data(), make_facts(sfreq=90.0)), "rate").message
-    )
+@pytest.mark.parametrize(("sfreq", "codes"), [(99.0, ("rate",)), (100.0, ())])
+def test_row_40_low_rate_is_warned_of(sfreq, codes):
+    findings = look(make_data(), make_facts(sfreq=sfreq))
+    assert findings.codes() == codes
+    assert all("below 100 Hz" in one.message for one in findings.found)
 
 
 def test_findings_are_plain_data_for_json():

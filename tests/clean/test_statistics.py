@@ -80,6 +80,77 @@ def test_channel_without_a_finite_sample_stays_unknown(data):
     assert np.isnan(found.highest[0])
 
 
+def test_recording_without_a_finite_sample_has_no_covariance():
+    found = measure_recording([np.full((2, 100), np.nan)])
+    assert_array_equal(found.covariance, np.zeros((2, 2)))
+
+
+def test_covariance_is_over_the_samples_that_all_channels_have(data):
+    data = data[:, :1000]  # one block
+    holes = data.copy()
+    holes[0, ::3] = np.nan
+    usable = np.delete(data, np.s_[::3], axis=1)
+    assert_allclose(
+        measure_recording([holes]).covariance, np.cov(usable, bias=True), atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("lost", [np.s_[::3], np.s_[:800]])
+def test_channel_that_does_not_count_costs_the_others_no_sample(data, lost):
+    data = data[:, :1000]
+    holes = data.copy()
+    holes[0, lost] = np.nan
+    found = measure_recording([holes], counted=np.array([1, 2, 3])).covariance
+    assert_allclose(found[1:, 1:], np.cov(data[1:], bias=True), atol=1e-12)
+
+
+def test_channel_that_mostly_has_no_samples_has_no_covariance(data):
+    data = data[:, :1000]
+    holes = data.copy()
+    holes[0, :800] = np.nan
+    found = measure_recording([holes]).covariance
+    assert_array_equal(found[0], 0)
+    assert_allclose(found[1:, 1:], np.cov(data[1:], bias=True), atol=1e-12)
+
+
+def test_spread_is_the_median_over_blocks_of_the_known_samples(data):
+    data = np.hstack([data, data])[:, : 3 * 2**14]
+    data[:, -(2**14) :] *= 10
+    data[1, [5, 2**14 + 5]] = np.nan
+    data[2, : 2**14] = np.nan
+    data[2, -(2**14) :] /= 10
+    # the median of 16 384 samples of noise is within 2 % of its expectation
+    assert_allclose(measure_recording([data]).spread, [1, 2, 3, 0.5], rtol=0.03)
+
+
+def test_peak_is_the_farthest_from_zero_on_either_side_and_in_any_block(data):
+    data[0, :20_000] = np.nan
+    data[0, 39_000] = 1e3
+    data[2, 7] = -1e3
+    found = measure_recording([data])
+    assert_array_equal(found.peak[[0, 2]], [39_000, 7])
+    assert_array_equal(found.peak_value[[0, 2]], [1e3, 1e3])
+
+
+def test_outlier_is_beyond_a_thousand_deviations_from_the_median(data):
+    data += 1e4  # an offset counts for nothing
+    data[0, 5] += 300
+    data[1, 6] += 3000 * 2
+    assert_array_equal(measure_recording([data]).n_outliers, [0, 1, 0, 0])
+
+
+def test_channel_that_mostly_rests_has_no_outliers(data):
+    data[3, 100:] = 0
+    assert_array_equal(measure_recording([data]).n_outliers, [0, 0, 0, 0])
+
+
+def test_numbers_at_the_end_of_the_scale_overflow_in_silence(data):
+    data[0] = np.tile([-1.7e308, 1.7e308], 20_000)
+    found = measure_recording([data])
+    assert found.peak_value[0] == 1.7e308
+    assert_array_equal(found.covariance[0], 0)
+
+
 def test_one_spike_leaves_the_covariance_as_it_was(data):
     before = measure_recording([data])
     data[2, 30_000] = 1e9

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.signal import hilbert
 
 from meegic.math.spectra import band_power, welch_power
 from meegic.simulation.artifacts import (
@@ -48,7 +49,9 @@ def test_heart_beats_at_a_resting_rate_with_an_r_wave_of_one(rng):
     assert len(spans) / (CLOCK.duration / 60) == pytest.approx(66, abs=3)
     assert course.max() == pytest.approx(1, abs=0.05)
     peaks = [start + course[start:stop].argmax() for start, stop in spans[1:-1]]
-    assert np.ptp(np.diff(peaks)) < 0.3 * CLOCK.sfreq
+    intervals = np.diff(peaks) / CLOCK.sfreq
+    assert np.ptp(intervals) < 0.3
+    assert intervals.std() > 0.025  # breath, beside 20 ms of chance
 
 
 def test_blinks_rise_faster_than_they_fall(rng):
@@ -67,7 +70,8 @@ def test_muscle_is_fast_and_comes_in_bursts(rng):
     inside = np.zeros(CLOCK.n_times, dtype=bool)
     for start, stop in spans:
         inside[start:stop] = True
-    assert course[inside].std() > 10 * course[~inside].std()
+    # the tone between bursts is 4 % of a burst
+    assert 10 < course[inside].std() / course[~inside].std() < 40
 
 
 def test_hum_sits_at_the_mains_and_its_harmonics_only(rng):
@@ -84,6 +88,14 @@ def test_hum_never_aliases(rng):
     assert band_power(spectrum, low=0, high=55) < 1e-6 * band_power(
         spectrum, low=0, high=62.5
     )
+
+
+def test_fundamental_of_the_hum_has_unit_rms_and_drifts(rng):
+    # below Nyquist there is but the fundamental
+    course = simulate_line(60.0, Clock(60_000, 125.0), rng)
+    assert course.std() == pytest.approx(1, abs=0.05)
+    strength = np.abs(hilbert(course))[500:-500]  # the ends are not analytic
+    assert strength.std() / strength.mean() == pytest.approx(0.15, rel=0.2)
 
 
 def test_pops_hit_the_channels_that_are_named(rng):

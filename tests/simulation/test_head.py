@@ -71,6 +71,16 @@ def test_heart_reaches_eeg_and_every_helmet():
         assert low < largest < high
 
 
+def test_potential_differences_fall_with_the_cube_of_the_distance():
+    moment = np.array([[0.0, 0.0, 1e-6]])
+    near, far = (
+        np.ptp(compute_field("eeg19", np.array([[0.0, 0.0, -height]]), moment))
+        for height in (40, 80)
+    )
+    # the head is a fortieth of the distance, which bounds the dipole's own terms
+    assert far / near == pytest.approx(1 / 8, rel=0.1)
+
+
 def test_planar_coil_reads_the_slope_of_the_field():
     """Central difference of a magnetometer's field, the formula of a gradiometer."""
     moment, position = np.array([0.0, 1e-6, 0.0]), np.array([0.0, 0.0, -0.3])

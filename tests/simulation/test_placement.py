@@ -43,6 +43,14 @@ def test_patches_keep_a_distance_that_chance_would_not(grid):
     assert chosen[0] >= 0.014
 
 
+def test_orientations_are_mostly_radial_inwards_as_well_as_outwards(grid):
+    patches = choose_patches(grid, 60, center=CENTER, rng=np.random.default_rng(0))
+    distance = np.linalg.norm(patches.positions, axis=1)
+    cosine = np.sum(patches.orientations * patches.positions, axis=1) / distance
+    assert np.median(np.abs(cosine)) > 0.8
+    assert 0.25 < np.mean(cosine < 0) < 0.75  # a half, within four of its deviations
+
+
 def test_patches_of_another_condition_lie_nearby_and_point_elsewhere(grid):
     rng = np.random.default_rng(2)
     here = choose_patches(grid, 20, center=CENTER, rng=rng)
@@ -61,3 +69,14 @@ def test_field_of_a_patch_is_a_weighted_mean_of_its_dipoles(grid):
     assert_allclose(compute_patch_fields(patch, grid, constant)[:, 0], gain[:, 0, 1])
     twice = compute_patch_fields(patch, grid, 2 * gain)
     assert_allclose(twice, 2 * compute_patch_fields(patch, grid, gain))
+
+
+def test_patch_has_a_standard_deviation_of_eight_millimetres():
+    axis = np.arange(-0.04, 0.041, 0.004)
+    grid = np.stack(np.meshgrid(axis, axis, axis), axis=-1).reshape(-1, 3)
+    patch = Patches(np.zeros((1, 3)), np.array([[1.0, 0.0, 0.0]]))
+    # the field at channel k is the k-th coordinate's square, weighted by the patch
+    gain = (grid.T**2)[:, :, None] * [1.0, 0.0, 0.0]
+    width = np.sqrt(compute_patch_fields(patch, grid, gain)[:, 0])
+    # a grid of half a deviation, out to five, integrates a Gaussian this well
+    assert_allclose(width, 0.008, rtol=1e-3)

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.signal import hilbert
 from scipy.stats import kurtosis
 
-from meegic.math.spectra import welch_power
+from meegic.math.spectra import band_power, welch_power
 from meegic.simulation.sources import (
     BACKGROUND_SLOPE,
     EVOKED_PEAKS,
@@ -51,6 +52,13 @@ def test_every_course_has_unit_rms_and_no_mean(rng):
 def test_rhythm_peaks_where_it_was_asked_to(rng):
     spectrum = welch_power(simulate_rhythm(11.0, CLOCK, rng), 250.0, window_s=4.0)
     assert spectrum.freqs[spectrum.power.argmax()] == pytest.approx(11, abs=0.8)
+    total = band_power(spectrum, low=0, high=125)
+    assert band_power(spectrum, low=9, high=13) > 0.9 * total
+
+
+def test_rhythm_comes_in_bursts(rng):
+    """The strength of steady narrow-band noise has an excess of 0.25 (Rayleigh)."""
+    assert kurtosis(np.abs(hilbert(simulate_rhythm(10.0, CLOCK, rng)))) > 1
 
 
 def test_evoked_response_averages_to_its_three_peaks(rng):

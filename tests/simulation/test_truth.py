@@ -108,6 +108,13 @@ def test_arrays_that_contradict_each_other_are_refused(changed, name, array, wor
         read_truth(changed(**{name: array}))
 
 
+@pytest.mark.parametrize("name", ["positions", "orientations", "span_samples"])
+def test_tuples_of_another_length_are_refused(truth, changed, name):
+    shorter = getattr(truth, name)[..., :-1]
+    with pytest.raises(IntegrityError, match=rf"member '{name}'.*must have shape"):
+        read_truth(changed(**{name: shorter}))
+
+
 def test_a_truth_without_blocks_is_refused(changed):
     none = np.array([], dtype=int)
     with pytest.raises(IntegrityError, match="block_starts must begin with 0"):
