@@ -3,12 +3,16 @@
 import json
 import os
 import warnings
+from pathlib import Path
 
 import mne
 import numpy as np
 import pytest
+import typer
 
 import meegic as package
+from meegic.pipeline.demo.state import Demo
+from meegic.pipeline.doctor import Examination
 
 
 def save(raw, path, change=None):
@@ -113,6 +117,18 @@ def test_check_prints_one_json_document(meegic, raw, tmp_path):
     assert second["error"].startswith("no such file")
 
 
+def test_row_87_file_names_with_escapes_are_shown_harmlessly(meegic, tmp_path):
+    done = meegic("check", tmp_path / "\x1b[31mx.fif")
+    assert done.out == f"unreadable\t{tmp_path}/?[31mx.fif\n"
+    path, checking, error, *_ = sorted(done.err.splitlines())
+    assert (path, checking) == (
+        f"{tmp_path}/?[31mx.fif",
+        "checking 1 of 1: ?[31mx.fif ...",
+    )
+    assert error.startswith("error: no such file")
+    assert "\x1b" not in done.err
+
+
 def test_row_87_names_with_escapes_are_shown_harmlessly(meegic, raw, tmp_path):
     evil = raw.copy().rename_channels({"F4": "\x1b[31m<b>F4"})
     path = save(evil, tmp_path / "a_raw.fif", unplug)
@@ -125,7 +141,8 @@ def test_simulate_writes_recording_and_truth(meegic, tmp_path):
     out = tmp_path / "simulated_raw.fif"
     done = meegic(
         *("simulate", "-o", out, "--layout", "eeg19", "--duration", 6),
-        *("--n-models", 2, "--artifacts", "blink,ecg", "--seed", 7),
+        *("--n-models", 2, "--artifacts", "blink,line", "--seed", 7),
+        *("--sfreq", 200, "--bad-channels", 2, "--line-freq", 60),
     )
     truth_path = tmp_path / "simulated_raw_truth.npz"
     assert done.code == 0, done.err
@@ -133,12 +150,20 @@ def test_simulate_writes_recording_and_truth(meegic, tmp_path):
     raw = package.read_recording(out)
     truth = package.read_truth(truth_path)
     again, _ = package.simulate_recording(
-        "eeg19", duration_s=6, n_models=2, artifacts=["blink", "ecg"], random_state=7
+        "eeg19",
+        duration_s=6,
+        sfreq=200,
+        n_models=2,
+        artifacts=["blink", "line"],
+        n_bad_channels=2,
+        line_freq_hz=60,
+        random_state=7,
     )
     assert raw.ch_names == again.ch_names
+    # the file holds float32
     assert np.allclose(raw.get_data(), again.get_data(), rtol=1e-6, atol=1e-12)
     assert truth.seed == 7
-    assert set(truth.kinds) == {"brain", "eye blink", "heart beat"}
+    assert set(truth.kinds) == {"brain", "eye blink", "line noise"}
     assert set(raw.annotations.description) == {"stimulus"}
 
 
@@ -211,7 +236,7 @@ def test_check_of_a_damaged_recording_leaves_the_others_alone(meegic, raw, tmp_p
 def test_check_of_a_bids_folder_without_recordings_is_a_usage_error(meegic, tmp_path):
     (tmp_path / "dataset_description.json").write_text('{"Name": "x"}')
     done = meegic("check", tmp_path)
-    assert (done.code, done.out) == (2, "")
+    assert (done.code, done.out) == (2, f"unreadable\t{tmp_path}\n")
     assert "error: " in done.err
 
 
@@ -256,6 +281,24 @@ def test_doctor_shows_a_line_each_and_json(meegic):
     assert {one["verdict"] for one in document["rows"]} <= {"ok", "info", "warn"}
 
 
+@pytest.mark.parametrize(("verdict", "code"), [("ok", 0), ("warn", 0), ("fail", 2)])
+@pytest.mark.parametrize("json_too", [False, True])
+def test_doctor_looks_at_the_folder_and_exits_with_two_on_a_fail(
+    meegic, monkeypatch, verdict, code, json_too
+):
+    asked = []
+
+    def examine(out):
+        asked.append(out)
+        return (Examination("Python", verdict, "3.11", "Do it right."),)
+
+    monkeypatch.setattr("meegic.pipeline.doctor.examine", examine)
+    done = meegic("doctor", "--out", "results", *["--json"] * json_too)
+    assert done.code == code
+    assert asked == [Path("results")]
+    assert verdict in (done.out if json_too else done.err)
+
+
 def test_progress_is_plain_lines_without_a_terminal(meegic, tmp_path):
     done = meegic("simulate", "-o", tmp_path / "a_raw.fif", "--duration", 5)
     assert done.err == "simulating ...\n"
@@ -271,6 +314,19 @@ def test_demo_meets_its_bounds_and_leaves_a_report(meegic, tmp_path):
         "report.html",
     ]
     assert "missed" not in done.err
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_demo_opens_its_page_only_when_asked(meegic, monkeypatch, tmp_path, asked):
+    opened = []
+
+    def run_demo(out, *, announce):
+        return Demo(out, None, None)
+
+    monkeypatch.setattr("meegic.pipeline.demo.run.run_demo", run_demo)
+    monkeypatch.setattr(typer, "launch", opened.append)
+    assert meegic("demo", "--out", tmp_path, *["--open"] * asked).code == 0
+    assert opened == [str(tmp_path / "report.html")] * asked
 
 
 def test_demo_that_misses_a_bound_exits_with_one(meegic, tmp_path, monkeypatch):

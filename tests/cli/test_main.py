@@ -5,13 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
 
 from meegic.base import errors
 from meegic.cli import main as module
-from meegic.cli.console import printable
 from meegic.cli.interrupt import Interrupt
 
 
@@ -22,6 +22,22 @@ def run_process(*arguments, **options):
 
 def test_version_goes_to_stdout(meegic):
     assert meegic("--version") == (0, "meegic 0.1.0\n", "")
+
+
+def test_without_arguments_help_is_shown_as_a_usage_error(meegic):
+    code, out, err = meegic()
+    assert code == 2
+    assert "Usage: meegic" in out
+    assert err == ""
+
+
+def test_figures_need_no_display_unless_the_user_says_so(meegic, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "svg")
+    meegic("--version")
+    assert os.environ["MPLBACKEND"] == "svg"
+    monkeypatch.delenv("MPLBACKEND")
+    meegic("--version")
+    assert os.environ["MPLBACKEND"] == "agg"
 
 
 def test_row_83_unknown_command_and_option_are_usage_errors_with_a_suggestion(meegic):
@@ -103,6 +119,22 @@ def test_a_bug_names_its_log_and_exits_with_one(tmp_path):
     assert "KeyError: 'lost'" in log.read_text()
 
 
+@pytest.mark.parametrize("asked", [True, False])
+def test_debug_shows_the_traceback_of_a_bug(capsys, monkeypatch, tmp_path, asked):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["meegic", *["--debug"] * asked])
+    module._report_bug(KeyError, KeyError("lost"), None)
+    lines = capsys.readouterr().err.splitlines()
+    assert ("KeyError: 'lost'" in lines) == asked
+
+
+def test_debug_shows_why_a_recording_was_refused(tmp_path):
+    done = run_process("--debug", "check", tmp_path / "none.fif")
+    assert done.returncode == 4
+    assert "DEBUG:meegic.check:" in done.stderr
+    assert "Traceback" in done.stderr
+
+
 def test_interrupt_that_a_library_swallows_still_ends_with_130(
     meegic, monkeypatch, tmp_path
 ):
@@ -175,12 +207,13 @@ def test_row_71_closed_stdout_ends_quietly():
 )
 def test_row_71_plain_text_where_the_terminal_can_do_no_more(extra, tmp_path):
     done = run_process(
-        "check", tmp_path / "none.fif", env={**os.environ, "COLUMNS": "80"} | extra
+        "check", tmp_path / "µ.fif", env={**os.environ, "COLUMNS": "80"} | extra
     )
     assert done.returncode == 4
     assert "error: no such file" in done.stderr.replace("\n", " ")
     assert "\x1b" not in done.stderr
-    assert done.stdout.startswith("unreadable\t")
+    shown = "?" if "PYTHONIOENCODING" in extra else "µ"
+    assert done.stdout == f"unreadable\t{tmp_path}/{shown}.fif\n"
 
 
 def test_row_71_read_only_home_is_not_needed(tmp_path):
@@ -195,11 +228,6 @@ def test_row_71_read_only_home_is_not_needed(tmp_path):
     done = run_process("demo", "--out", tmp_path / "demo", env=env)
     assert done.returncode == 0, done.stderr
     assert list(home.iterdir()) == []
-
-
-def test_row_87_control_characters_never_reach_the_terminal():
-    assert printable("Fz\x1b[2J\x07") == "Fz?[2J?"
-    assert printable("a\tb\nc µ") == "a?b?c µ"
 
 
 def test_exit_codes_are_ordered_from_special_to_general():

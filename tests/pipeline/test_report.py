@@ -1,10 +1,14 @@
 """The page is whole, escapes everything and fetches nothing."""
 
+import errno
+import os
 import re
 from html.parser import HTMLParser
 
+import jinja2
 import pytest
 
+from meegic.base.errors import OutputError
 from meegic.pipeline.report import Section, Table, embed, write_report
 
 EVIL = "<img src=x onerror=alert(1)>\"'&=cmd|' /C calc'!A0"
@@ -70,3 +74,41 @@ def test_equal_content_gives_equal_bytes(tmp_path):
             tmp_path / name, title="t", verdict="v", good=True, sections=[Section("s")]
         )
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_rows_are_marked_and_links_lead_to_every_section(tmp_path):
+    table = Table(("what",), (("a",), ("b",)), ("good", "bad"))
+    write_report(
+        tmp_path / "report.html",
+        title="t",
+        verdict="v",
+        good=True,
+        sections=[Section("first", table=table), Section("second")],
+    )
+    text = (tmp_path / "report.html").read_text()
+    assert '<p class="verdict">v</p>' in text
+    rows = '<tr class="good"><td>a</td></tr>\n<tr class="bad"><td>b</td></tr>'
+    assert rows in text
+    links = re.findall(r'<a href="#([^"]+)"', text)
+    assert links == re.findall(r'<section id="([^"]+)"', text) == ["part-1", "part-2"]
+
+
+def test_old_page_stays_where_the_new_one_cannot_be_put(tmp_path, monkeypatch):
+    def fail(*_args):
+        raise OSError(errno.EIO, "Input/output error")
+
+    (tmp_path / "report.html").write_text("old")
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(OutputError, match="Input/output error"):
+        write_report(
+            tmp_path / "report.html", title="t", verdict="v", good=True, sections=[]
+        )
+    assert (tmp_path / "report.html").read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_unknown_name_in_the_template_is_an_error(tmp_path, monkeypatch):
+    template = jinja2.DictLoader({"report.html.j2": "{{ nobody }}"})
+    monkeypatch.setattr(jinja2, "PackageLoader", lambda _package: template)
+    with pytest.raises(jinja2.UndefinedError, match="'nobody' is undefined"):
+        write_report(tmp_path / "a", title="t", verdict="v", good=True, sections=[])

@@ -1,0 +1,75 @@
+"""What is printed is harmless, whole, and fit for whoever reads it."""
+
+import math
+import subprocess
+import sys
+
+import pytest
+
+from meegic.cli.console import emit, emit_json, printable, tell, tell_error, tell_table
+
+EVIL = "[red]\x1b[31m\x07:smile:"
+HARMLESS = "[red]?[31m?:smile:"
+
+
+def test_row_87_control_characters_never_reach_the_terminal():
+    assert printable("Fz\x1b[2J\x07") == "Fz?[2J?"
+    assert printable("a\tb\nc µ") == "a?b?c µ"
+
+
+@pytest.mark.parametrize(
+    "say",
+    [
+        lambda: emit([EVIL]),
+        lambda: tell(EVIL),
+        lambda: tell_error(EVIL),
+        lambda: tell_error("It went wrong.", EVIL),
+        lambda: tell_table(("", "what"), [("ok", EVIL)], mark=0),
+    ],
+    ids=["emit", "tell", "error", "hint", "table"],
+)
+def test_row_87_every_way_out_shows_names_as_they_are_and_harmlessly(capsys, say):
+    say()
+    said = "".join(capsys.readouterr())
+    assert HARMLESS in said
+    assert "\x1b" not in said
+
+
+def test_json_is_ascii_and_has_no_nan(capsys):
+    emit_json({"unit": "µV\x1b"})
+    assert capsys.readouterr().out == '{\n  "unit": "\\u00b5V\\u001b"\n}\n'
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        emit_json({"rate": math.nan})
+
+
+def test_row_71_reader_that_closes_a_full_pipe_is_no_error():
+    """A pipe holds 64 KiB; more than that waits for a reader who is gone."""
+    code = "from meegic.cli.console import emit; emit(*[['x' * 99]] * 2000)"
+    done = subprocess.run(
+        f'{sys.executable} -c "{code}" | head -n 1; echo $PIPESTATUS',
+        shell=True,
+        executable="/bin/bash",
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "x" * 99 + "\n0\n"
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("columns", ["1", "40", "200"])
+def test_tables_lose_nothing_on_a_narrow_terminal(capsys, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    tell_table(("", "what"), [("warning", "x" * 100)], mark=0)
+    err = capsys.readouterr().err
+    assert "warning" in err
+    assert err.count("x") == 100
+
+
+def test_verdicts_have_their_colour_on_a_terminal(capsys, monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    tell_table(("", "what"), [("fail", "F4"), ("ok", "F3")], mark=0)
+    err = capsys.readouterr().err
+    assert "\x1b[1;31mfail" in err
+    assert "\x1b[32mok" in err
