@@ -186,8 +186,8 @@ def test_traces_are_the_data_in_steps_of_the_scale_bar(kind, unit, size):
         assert_allclose(found, data, atol=1e-6 * wave.max())
     assert (first.get_color(), second.get_color()) == (INK, ACCENT)
     assert_array_equal(first.get_xdata(), raw.times)
-    # neither crowded nor flat: the wave is 20 and 40 units high
-    assert 20 <= float(step) <= 100
+    # a tenth to nine tenths of the waves span 19 and 38 units; twice their middle is 57
+    assert step == "50"
 
 
 def test_spans_within_the_view_are_shaded_and_named():

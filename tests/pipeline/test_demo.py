@@ -80,6 +80,14 @@ def test_other_mains_than_the_truth_are_missed(fresh):
     assert fresh.missed == ["Mains frequency"]
 
 
+def test_one_loud_channel_moves_no_peak(fresh):
+    hum = np.sin(2 * np.pi * 55 * fresh.raw.times)
+    loud = fresh.raw.copy().apply_function(lambda row: row + 1e-3 * hum, picks=[0])
+    demo = replace(fresh, raw=loud)
+    show_recording(demo, line_freq_hz=60.0)
+    assert demo.missed == []
+
+
 def test_pictures_show_what_their_captions_say(fresh, monkeypatch):
     shown = {}
 

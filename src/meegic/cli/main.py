@@ -92,7 +92,7 @@ def main() -> NoReturn:
     for stream in filter(None, (sys.stdout, sys.stderr)):
         stream.reconfigure(errors="replace")  # pyright: ignore[reportAttributeAccessIssue]
     try:
-        code = get_command(app)(standalone_mode=False)
+        code = get_command(app)(prog_name="meegic", standalone_mode=False)
     except errors.MeegicError as error:
         tell_error(error.message, error.hint)
         if "--debug" in sys.argv:
