@@ -1,13 +1,24 @@
 """What is printed is harmless, whole, and fit for whoever reads it."""
 
+import io
 import math
 import os
 import subprocess
 import sys
+import time
 
 import pytest
+from rich.console import Console
 
-from meegic.cli.console import emit, emit_json, printable, tell, tell_error, tell_table
+from meegic.cli.console import (
+    emit,
+    emit_json,
+    printable,
+    show_progress,
+    tell,
+    tell_error,
+    tell_table,
+)
 
 EVIL = "[red]\x1b[31m\x07:smile:"
 HARMLESS = "[red]?[31m?:smile:"
@@ -75,3 +86,14 @@ def test_verdicts_have_their_colour_on_a_terminal(capsys, monkeypatch):
     err = capsys.readouterr().err
     assert "\x1b[1;31mfail" in err
     assert "\x1b[32mok" in err
+
+
+def test_row_87_progress_on_a_terminal_shows_names_harmlessly(monkeypatch):
+    screen = io.StringIO()
+    terminal = Console(file=screen, force_terminal=True, width=80)
+    monkeypatch.setattr("meegic.cli.console._console", lambda: terminal)
+    with show_progress() as announce:
+        announce("checking \x1b]0;EVIL\x07 [bold]a[/x].fif")
+        time.sleep(0.2)
+    assert "\x1b]0;EVIL" not in screen.getvalue()
+    assert "checking ?]0;EVIL? [bold]a[/x].fif ..." in screen.getvalue()

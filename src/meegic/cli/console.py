@@ -93,7 +93,7 @@ def show_progress() -> Iterator[Any]:
     def say(text: str) -> None:
         interrupt.check()
         if console.is_terminal:
-            status.update(f"{text} ...")
+            status.update(Text(printable(f"{text} ...")))
         else:
             tell(f"{text} ...")
 

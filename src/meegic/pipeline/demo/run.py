@@ -84,7 +84,7 @@ def _write_report(demo: Demo) -> None:
         "The recording is simulated: what was found is compared with what was put in.",
         Table(("what", "truth", "found", "counts as found"), rows, marks),
     )
-    record = make_record(OPTIONS, seed=demo.truth.seed)
+    record = make_record(OPTIONS)
     lines = {"platform": record.platform, **record.versions, **record.options}
     provenance = Section(
         "Provenance",
