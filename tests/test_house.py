@@ -172,12 +172,18 @@ def tracked_files():
 
 
 def test_no_index_host_and_no_machine_path_in_any_file():
+    # written in pieces, so that this file passes as well
+    hosts = (
+        "index-" + "url",
+        "py" + r"pi\.org",
+        "python" + "hosted",
+        "/simple/" + "[a-z]",
+    )
     forbidden = re.compile(
-        r"index-url|pypi\.org|files\.pythonhosted|/simple/[a-z]"
-        r"|(^|[^\w.])/(root|home|work|Users)/\w"
+        "|".join([*hosts, r"(^|[^\w.])/(" + "root|home|work|Users|mnt|opt" + r")/\w"])
     )
     for path in tracked_files():
-        if path.suffix in {".npz", ".png"} or path == Path(__file__):
+        if path.suffix in {".npz", ".png"}:
             continue
         for number, line in enumerate(path.read_text().splitlines(), 1):
             assert not forbidden.search(line), f"{path}:{number}: {line}"
