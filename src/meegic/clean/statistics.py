@@ -1,7 +1,8 @@
 """One pass over a recording: what its samples say about its plausibility.
 
 Samples are grouped in blocks on a fixed grid, so that the numbers do not depend on
-the length of the chunks in which a file is read, and memory does not grow with it.
+the length of the chunks in which a file is read; of a block only a few numbers per
+channel are kept.
 """
 
 from collections.abc import Iterable
@@ -98,7 +99,7 @@ class RecordingStatistics:
 def measure_recording(
     chunks: Iterable[Array], *, counted: np.ndarray | None = None
 ) -> RecordingStatistics:
-    """Measure a recording in one pass, in memory that does not grow with it.
+    """Measure a recording in one pass, a few numbers per block and channel at a time.
 
     Parameters
     ----------

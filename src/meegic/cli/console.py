@@ -117,4 +117,4 @@ def printable(text: str) -> str:
 def _console() -> Console:
     # a terminal may say that it has no columns at all
     width = max(shutil.get_terminal_size().columns, 40)
-    return Console(stderr=True, highlight=False, emoji=False, markup=False, width=width)
+    return Console(stderr=True, width=width)
