@@ -1,0 +1,1 @@
+"""From clean data to independent components."""

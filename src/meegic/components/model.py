@@ -1,0 +1,222 @@
+"""The fitted mixture of independent component models, and what it says about data."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy.special import logsumexp, softmax
+
+from meegic.base.arrays import Array
+from meegic.base.checks import check_count, check_data, check_finite
+from meegic.base.errors import ShapeError
+from meegic.base.record import Record
+from meegic.components.densities import compute_variances, draw_sources
+from meegic.components.parameters import AmicaParameters
+from meegic.components.statistics import make_estep
+from meegic.components.threads import one_blas_thread
+from meegic.components.whiten import Whitener
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """What happened in every iteration of a fit.
+
+    Attributes
+    ----------
+    log_likelihood : array, shape (n_iter,)
+        Per sample and component, before the step of the iteration.
+    gradient_norm : array, shape (n_iter,)
+        Root mean square of the step of the mixing.
+    rate : array, shape (n_iter,)
+        Learning rate or length of the step.
+    seconds : array, shape (n_iter,)
+        Wall time.
+    """
+
+    log_likelihood: Float[np.ndarray, " iterations"]
+    gradient_norm: Float[np.ndarray, " iterations"]
+    rate: Float[np.ndarray, " iterations"]
+    seconds: Float[np.ndarray, " iterations"]
+
+
+@dataclass(frozen=True, eq=False)  # equal to itself only: arrays cannot say
+class AmicaModel:
+    """A mixture of independent component models, fitted to data.
+
+    Models come by descending weight, components by descending variance at the
+    sensors; the largest entry of each sensor map is positive.
+
+    Attributes
+    ----------
+    whitener : Whitener
+        From channels to the space of the parameters.
+    parameters : AmicaParameters
+        Unmixing and densities.
+    rejected : array of bool, shape (n_times,)
+        Samples of the fitted data that were left out as outliers.
+    history : History
+        Likelihood, gradient, rate and time of every iteration.
+    log_likelihood : float
+        Of these parameters, per kept sample and component.
+    n_evals : int
+        Passes over the data.
+    converged : bool
+        Whether a stopping rule ended the fit, rather than its limit.
+    stop_reason : str
+        'min_dll', 'min_nd', 'minlrate', 'line_search', 'max_iter', 'callback'.
+    solver, kernel : str
+        Who computed it.
+    restarts : array, shape (n_restarts,)
+        The log-likelihood that every random start reached.
+    record : Record
+        Versions, options, seed and digest of the data.
+    """
+
+    whitener: Whitener
+    parameters: AmicaParameters
+    rejected: Bool[np.ndarray, " times"]
+    history: History
+    log_likelihood: float
+    n_evals: int
+    converged: bool
+    stop_reason: str
+    solver: str
+    kernel: str
+    restarts: Float[np.ndarray, " restarts"]
+    record: Record
+
+    @property
+    def n_models(self) -> int:
+        """How many models there are."""
+        return len(self.parameters.weight)
+
+    @property
+    def n_components(self) -> int:
+        """How many components every model has."""
+        return self.parameters.unmix.shape[1]
+
+    @property
+    def variances(self) -> Float[np.ndarray, "models components"]:
+        """The variance of every component at the sensors, in scaled units squared."""
+        return compute_sensor_variances(self.whitener, self.parameters)
+
+    @property
+    def maps(self) -> Float[np.ndarray, "models channels components"]:
+        """How every component looks at the sensors, in data units per source unit."""
+        return self.whitener.inverse @ np.linalg.inv(self.parameters.unmix)
+
+    @property
+    def filters(self) -> Float[np.ndarray, "models components channels"]:
+        """From centered channels to sources, the inverse of `maps`."""
+        return self.parameters.unmix @ self.whitener.forward
+
+    def unmix(
+        self, data: Float[Array, "channels times"]
+    ) -> Float[np.ndarray, "models components times"]:
+        """Compute the sources W x of every model; without the centers c."""
+        return self.parameters.unmix @ self._whiten(data)
+
+    def score_models(
+        self, data: Float[Array, "channels times"]
+    ) -> Float[np.ndarray, "models times"]:
+        """Compute the log joint density of every model and sample."""
+        x = self._whiten(data)
+        scores = np.empty((self.n_models, x.shape[1]))
+        if x.shape[1]:
+            step = make_estep(x, jacobian=self.whitener.log_determinant, kernel="numba")
+            with one_blas_thread():
+                step(self.parameters, np.ones(x.shape[1]), scores)
+        return scores
+
+    def score_samples(
+        self, data: Float[Array, "channels times"]
+    ) -> Float[np.ndarray, " times"]:
+        """Compute the log density of every sample, in all components together."""
+        return logsumexp(self.score_models(data), axis=0)
+
+    def score(self, data: Float[Array, "channels times"]) -> float:
+        """Compute the mean log-likelihood per sample and component."""
+        return float(self.score_samples(data).mean() / self.n_components)
+
+    def posteriors(
+        self, data: Float[Array, "channels times"]
+    ) -> Float[np.ndarray, "models times"]:
+        """Compute how probable each model is at each time; columns sum to 1."""
+        return softmax(self.score_models(data), axis=0)
+
+    def sample(
+        self, n_times: int, *, seed: int = 0
+    ) -> Float[np.ndarray, "channels times"]:
+        """Draw data from the model; samples are independent of each other."""
+        check_count("n_times", n_times)
+        generator = np.random.default_rng(seed)
+        models = generator.choice(self.n_models, n_times, p=self.parameters.weight)
+        sources = draw_sources(self.parameters, models, generator)
+        x = np.empty_like(sources)
+        for h, unmix in enumerate(self.parameters.unmix):
+            center = self.parameters.center[h][:, None]
+            x[:, models == h] = np.linalg.solve(unmix, sources[:, models == h]) + center
+        return self.whitener.restore(x)
+
+    def _whiten(self, data: Float[Array, "channels times"]) -> np.ndarray:
+        data = check_data("data", data)
+        check_finite("data", data)
+        if len(data) != len(self.whitener.mean):
+            raise ShapeError(
+                f"data must have the {len(self.whitener.mean)} channels of the fit, "
+                f"but got {len(data)}."
+            )
+        return self.whitener(data)
+
+
+def compute_sensor_variances(
+    whitener: Whitener, parameters: AmicaParameters
+) -> Float[np.ndarray, "models components"]:
+    """Compute the variance that every component has at all sensors together."""
+    maps = (whitener.inverse * whitener.scale[:, None]) @ np.linalg.inv(
+        parameters.unmix
+    )
+    return compute_variances(parameters) * (maps**2).sum(axis=1)
+
+
+def order_parameters(
+    whitener: Whitener, parameters: AmicaParameters
+) -> AmicaParameters:
+    """Order models by weight and components by variance, and fix their signs.
+
+    Parameters
+    ----------
+    whitener : Whitener
+        From channels to the space of the parameters.
+    parameters : AmicaParameters
+        In any order.
+
+    Returns
+    -------
+    AmicaParameters
+        The same model: no likelihood or posterior changes.
+    """
+    models = np.argsort(-parameters.weight, kind="stable")
+    parameters = AmicaParameters(*(one[models] for one in parameters))
+    order = np.argsort(
+        -compute_sensor_variances(whitener, parameters), axis=1, kind="stable"
+    )
+    parameters = permute_components(parameters, order)
+    maps = whitener.inverse @ np.linalg.inv(parameters.unmix)
+    peaks = np.abs(maps).argmax(axis=1)[:, None]
+    signs = np.sign(np.take_along_axis(maps, peaks, axis=1)[:, 0])
+    return parameters._replace(
+        unmix=parameters.unmix * signs[:, :, None], mu=parameters.mu * signs[:, None]
+    )
+
+
+def permute_components(
+    parameters: AmicaParameters, order: np.ndarray
+) -> AmicaParameters:
+    """Bring the components of each model into an order (n_models, n_components)."""
+    rows = np.take_along_axis(parameters.unmix, order[:, :, None], axis=1)
+    by_term = {
+        name: np.take_along_axis(getattr(parameters, name), order[:, None], axis=2)
+        for name in ("alpha", "mu", "beta", "rho")
+    }
+    return parameters._replace(unmix=rows, **by_term)

@@ -1,0 +1,210 @@
+"""Every option of an AMICA fit, with its default and what is allowed."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+from meegic.base.checks import check_count, check_option, check_range
+from meegic.base.errors import OptionError
+
+SCHEDULE = (
+    "lrate", "lrate0", "lratefact", "rholrate", "rholratefact", "do_newton",
+    "newt_start", "newtrate", "newt_ramp", "maxdecs", "minlrate", "fix_init",
+)  # fmt: skip
+"""Options that only the EM solver knows: with one of them ``'auto'`` takes it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AmicaOptions:
+    """How a mixture of independent component models is fitted.
+
+    Attributes
+    ----------
+    n_components : int | None
+        Components; ``None`` takes the numerical rank of the data.
+    do_sphere : bool
+        Whiten first; else only divide by the channels' RMS.
+    n_models, n_mix : int
+        Models, and terms in the density of each source.
+    max_iter : int
+        EM: iterations; quasi-Newton: passes over the data.
+    lrate, lrate0, lratefact, minlrate : float
+        EM: first rate, ceiling before Newton, factor of a reduction, smallest rate.
+    rho0, minrho, maxrho : float
+        Shape of the terms: start and bounds (1 Laplace, 2 Gauss).
+    rholrate, rholratefact : float
+        Rate of the shapes and its factor of a reduction.
+    do_newton : bool
+        EM: Newton steps from iteration ``newt_start`` on, with the ceiling
+        ``newtrate``, approached within ``newt_ramp`` iterations.
+    doscaling : bool
+        Keep the columns of the mixing at unit length.
+    min_dll, min_nd : float | None, float
+        Smallest gain of likelihood per iteration, smallest gradient. ``min_dll=None``
+        is the solver's own rule: 1e-9 for EM, and for quasi-Newton less than 2e-5
+        over ten passes.
+    use_grad_norm, use_min_dll : bool
+        Whether to stop by them.
+    maxdecs, maxincs : int
+        Falls that lower the ceilings; small gains in a row that end the fit.
+    invsigmin, invsigmax : float
+        Bounds of the inverse scales.
+    fix_init : bool
+        Start without the random part.
+    do_reject : bool
+        Leave out samples whose log-likelihood is ``reject_sigma`` standard deviations
+        below the mean, ``num_reject`` times, from iteration ``reject_start`` on every
+        ``reject_int``.
+    solver : 'auto' | 'em' | 'quasi-newton'
+        ``'auto'`` is quasi-Newton unless an option of EM's schedule is set.
+    newton_fallback : 'pair' | 'model' | 'all'
+        What a pair of sources without a positive Hessian block spoils.
+    safeguard : bool
+        EM: return from a step that lowers the likelihood.
+    compat : None | 'fortran' | 'pyamica'
+        Reproduce the numbers of a reference program, faults included.
+    n_restarts : int
+        Random starts; the best after 50 passes goes on.
+    polish : int
+        Steps in float64 at the end of a fit in float32.
+    kernel, dtype, device, chunk_t
+        Who passes over the data, in which precision, where and in what blocks.
+    """
+
+    n_components: int | None = None
+    do_sphere: bool = True
+    n_models: int = 1
+    n_mix: int = 3
+    max_iter: int = 2000
+    lrate: float = 0.1
+    lrate0: float = 0.1
+    lratefact: float = 0.5
+    rho0: float = 1.5
+    minrho: float = 1.0
+    maxrho: float = 2.0
+    rholrate: float = 0.05
+    rholratefact: float = 0.5
+    do_newton: bool = True
+    newt_start: int = 50
+    newtrate: float = 1.0
+    newt_ramp: int = 10
+    doscaling: bool = True
+    min_dll: float | None = None
+    min_nd: float = 1e-6
+    use_grad_norm: bool = True
+    use_min_dll: bool = True
+    maxdecs: int = 3
+    maxincs: int = 5
+    minlrate: float = 1e-8
+    invsigmax: float = 100.0
+    invsigmin: float = 1e-8
+    fix_init: bool = False
+    do_reject: bool = False
+    reject_sigma: float = 3.0
+    num_reject: int = 5
+    reject_start: int = 1
+    reject_int: int = 1
+    solver: str = "auto"
+    newton_fallback: str = "pair"
+    safeguard: bool = True
+    compat: str | None = None
+    n_restarts: int = 1
+    polish: int = 10
+    kernel: str = "auto"
+    dtype: str = "float64"
+    device: str = "cpu"
+    chunk_t: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, low in _COUNTS.items():
+            check_count(name, getattr(self, name), low=low)
+        for name in _POSITIVE:
+            check_range(name, getattr(self, name), low=0.0, open_low=True)
+        for name in _FRACTIONS:
+            check_range(name, getattr(self, name), low=0.0, open_low=True, high=1.0)
+        for name in ("min_nd", "invsigmin", "rholrate"):
+            check_range(name, getattr(self, name), low=0.0)
+        for name, allowed in _WORDS.items():
+            check_option(name, getattr(self, name), allowed)
+        for name in _FLAGS:
+            check_option(name, bool(getattr(self, name)), [True, False])
+        check_range("minrho", self.minrho, low=1.0, high=2.0)
+        check_range("maxrho", self.maxrho, low=self.minrho, high=2.0)
+        check_range("rho0", self.rho0, low=self.minrho, high=self.maxrho)
+        check_range("invsigmax", self.invsigmax, low=self.invsigmin, open_low=True)
+        if self.min_dll is not None:
+            check_range("min_dll", self.min_dll)
+        if self.chunk_t is not None:
+            check_count("chunk_t", self.chunk_t)
+        self._check_together()
+
+    def _check_together(self) -> None:
+        if self.fix_init and self.n_models > 1:
+            raise OptionError(
+                f"fix_init must be False with n_models={self.n_models}: without the "
+                "random part of the start all models would stay equal for ever.",
+                hint="Pass random_state to make the start repeatable.",
+            )
+        if self.fix_init and self.n_restarts > 1:
+            raise OptionError(
+                f"n_restarts must be 1 with fix_init, but got {self.n_restarts}: "
+                "every start would be the same."
+            )
+
+    @property
+    def picked_solver(self) -> str:
+        """The solver that ``'auto'`` stands for."""
+        if self.solver != "auto":
+            return self.solver
+        default = {one.name: one.default for one in fields(self)}
+        plain = all(getattr(self, name) == default[name] for name in SCHEDULE)
+        return "quasi-newton" if plain and self.compat is None else "em"
+
+
+def make_options(**given: Any) -> AmicaOptions:
+    """Make options, with what a reference program needs to be reproduced.
+
+    Parameters
+    ----------
+    **given
+        Fields of `AmicaOptions`.
+
+    Returns
+    -------
+    AmicaOptions
+        The options; with ``compat`` also its fallback rule, and no safeguard.
+
+    Examples
+    --------
+    >>> make_options(compat="fortran").newton_fallback
+    'model'
+    """
+    compat = given.get("compat")
+    if compat is None:
+        return AmicaOptions(**given)
+    check_option("compat", compat, ["fortran", "pyamica"])
+    rules: dict[str, Any] = {"safeguard": False, "solver": "em"}
+    rules["newton_fallback"] = "model" if compat == "fortran" else "all"
+    if compat == "fortran":
+        rules["invsigmin"] = 0.0
+    return AmicaOptions(**{**given, **rules})
+
+
+_COUNTS = {
+    "n_models": 1, "n_mix": 1, "max_iter": 1, "newt_start": 0, "newt_ramp": 1,
+    "maxdecs": 1, "maxincs": 0, "num_reject": 0, "reject_start": 1, "reject_int": 1,
+    "n_restarts": 1, "polish": 0,
+}  # fmt: skip
+_POSITIVE = ("lrate", "lrate0", "newtrate", "minlrate", "reject_sigma")
+_FRACTIONS = ("lratefact", "rholratefact")
+_FLAGS = (
+    "do_sphere", "do_newton", "doscaling", "use_grad_norm", "use_min_dll", "fix_init",
+    "do_reject", "safeguard",
+)  # fmt: skip
+_WORDS = {
+    "solver": ["auto", "em", "quasi-newton"],
+    "newton_fallback": ["pair", "model", "all"],
+    "compat": [None, "fortran", "pyamica"],
+    "kernel": ["auto", "numba", "jax"],
+    "dtype": ["float64", "float32"],
+    "device": ["cpu", "gpu"],
+}

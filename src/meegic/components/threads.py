@@ -1,0 +1,50 @@
+"""How many processors compute, and who shares them."""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+
+from threadpoolctl import threadpool_limits
+
+
+@cache
+def count_threads() -> int:
+    """Count the processors that this process may use; OMP_NUM_THREADS lowers it.
+
+    Examples
+    --------
+    >>> count_threads() >= 1
+    True
+    """
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+    available = allowed or os.cpu_count() or 1
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    return (
+        min(available, int(wanted)) if wanted.isdigit() and int(wanted) else available
+    )
+
+
+def run_on_threads(work: Callable[[], None]) -> None:
+    """Do the work in as many threads as there are processors, this one included."""
+    pool = _pool(os.getpid())
+    futures = [pool.submit(work) for _ in range(count_threads() - 1)]
+    try:
+        work()
+    finally:
+        for future in futures:
+            future.result()
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Keep BLAS in the thread that calls it, for ours share the processors already."""
+    with threadpool_limits(1, user_api="blas"):
+        yield
+
+
+@cache
+def _pool(process: int) -> ThreadPoolExecutor:
+    """Keep threads between passes; a forked process needs its own."""
+    return ThreadPoolExecutor(max(1, count_threads() - 1), "meegic")
