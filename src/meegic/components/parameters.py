@@ -6,7 +6,6 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import digamma, gammaln
 
-from meegic.base.arrays import Array
 
 
 class AmicaParameters(NamedTuple):
@@ -31,13 +30,13 @@ class AmicaParameters(NamedTuple):
         Location, inverse scale and shape of the terms.
     """
 
-    unmix: Float[Array, "models components components"]
-    center: Float[Array, "models components"]
-    weight: Float[Array, " models"]
-    alpha: Float[Array, "models mixtures components"]
-    mu: Float[Array, "models mixtures components"]
-    beta: Float[Array, "models mixtures components"]
-    rho: Float[Array, "models mixtures components"]
+    unmix: Float[np.ndarray, "models components components"]
+    center: Float[np.ndarray, "models components"]
+    weight: Float[np.ndarray, " models"]
+    alpha: Float[np.ndarray, "models mixtures components"]
+    mu: Float[np.ndarray, "models mixtures components"]
+    beta: Float[np.ndarray, "models mixtures components"]
+    rho: Float[np.ndarray, "models mixtures components"]
 
 
 def draw_parameters(

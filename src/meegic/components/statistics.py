@@ -1,12 +1,11 @@
 """The sums over time that every step of AMICA needs, and who computes them."""
 
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import numpy as np
 from jaxtyping import Float
 
-from meegic.base.arrays import Array
 from meegic.base.checks import check_option
 from meegic.components.parameters import AmicaParameters
 
@@ -37,19 +36,20 @@ class Statistics(NamedTuple):
 
     log_likelihood: float
     n_samples: float
-    v: Float[Array, " models"]
-    vb2: Float[Array, "models components"]
-    vx: Float[Array, "models components"]
-    u: Float[Array, "models mixtures components"]
-    ur: Float[Array, "models mixtures components"]
-    ur_y: Float[Array, "models mixtures components"]
-    ur_y2: Float[Array, "models mixtures components"]
-    url: Float[Array, "models mixtures components"]
-    ur2: Float[Array, "models mixtures components"]
-    ur2_y2: Float[Array, "models mixtures components"]
-    cross: Float[Array, "models components components"]
+    v: Float[np.ndarray, " models"]
+    vb2: Float[np.ndarray, "models components"]
+    vx: Float[np.ndarray, "models components"]
+    u: Float[np.ndarray, "models mixtures components"]
+    ur: Float[np.ndarray, "models mixtures components"]
+    ur_y: Float[np.ndarray, "models mixtures components"]
+    ur_y2: Float[np.ndarray, "models mixtures components"]
+    url: Float[np.ndarray, "models mixtures components"]
+    ur2: Float[np.ndarray, "models mixtures components"]
+    ur2_y2: Float[np.ndarray, "models mixtures components"]
+    cross: Float[np.ndarray, "models components components"]
 
 
+@runtime_checkable
 class EStep(Protocol):
     """One pass over the data that it was made for."""
 
@@ -64,7 +64,7 @@ class EStep(Protocol):
 
 
 def make_estep(
-    x: Float[Array, "components times"],
+    x: Float[np.ndarray, "components times"],
     *,
     jacobian: float = 0.0,
     kernel: Kernel = "auto",

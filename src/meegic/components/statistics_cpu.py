@@ -5,6 +5,7 @@ that a busy core delays nobody; every panel has sums of its own, which are added
 fixed order, so that threads do not change a bit of the result.
 """
 
+import inspect
 import math
 from collections.abc import Callable
 from typing import Any
@@ -35,7 +36,7 @@ def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile without the interpreter's lock, and keep the code where one may write."""
     flags = {"contract", "arcp", "nsz", "reassoc"}
     make = njit(nogil=True, fastmath=flags, error_model="numpy")
-    compiled = make(function)
+    compiled = make(inspect.unwrap(function))  # of what checks types in tests
     try:
         compiled.enable_caching()
     except RuntimeError:  # numba finds no folder that it may write to

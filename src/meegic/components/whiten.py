@@ -42,12 +42,12 @@ class Whitener:
         log-likelihood contains it.
     """
 
-    mean: Float[Array, " channels"]
-    forward: Float[Array, "components channels"]
-    inverse: Float[Array, "channels components"]
-    directions: Float[Array, "channels components"]
-    variances: Float[Array, " components"]
-    scale: Float[Array, " channels"]
+    mean: Float[np.ndarray, " channels"]
+    forward: Float[np.ndarray, "components channels"]
+    inverse: Float[np.ndarray, "channels components"]
+    directions: Float[np.ndarray, "channels components"]
+    variances: Float[np.ndarray, " components"]
+    scale: Float[np.ndarray, " channels"]
     log_determinant: float
 
     def __call__(

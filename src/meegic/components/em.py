@@ -1,0 +1,304 @@
+"""The reference solver: one M step after each pass, as Fortran's amica15 does it."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from meegic.components.newton import (
+    at_least,
+    compute_curvature,
+    direction_norm,
+    natural_direction,
+    newton_direction,
+    newton_direction_or_natural,
+)
+from meegic.components.options import AmicaOptions
+from meegic.components.parameters import AmicaParameters, move_center, psi, rescale
+from meegic.components.schedule import (
+    ScheduleState,
+    check_progress,
+    ramp_rate,
+    start_schedule,
+)
+from meegic.components.statistics import Statistics
+
+_SMALLEST_WEIGHT = 1e-30
+_SMALLEST_SHARE = 1e-12  # a term that explains less of its source stays as it is
+FALL = 1e-9  # a likelihood that falls by less is rounding
+
+Evaluate = Callable[[AmicaParameters], Statistics]
+
+
+class Progress(NamedTuple):
+    """What one iteration of a solver reports; an empty reason means to go on."""
+
+    log_likelihood: float
+    norm: float
+    rate: float
+    reason: str
+
+
+class EmState(NamedTuple):
+    """Everything that the next EM iteration depends on.
+
+    Attributes
+    ----------
+    iteration : int
+        Iterations that were made.
+    parameters : AmicaParameters
+        For the next pass.
+    origin, sums : AmicaParameters, Statistics
+        The parameters before the last step, and their statistics.
+    schedule : ScheduleState
+        Rates and counters.
+    n_failed : int
+        Steps in a row that lowered the likelihood or made it NaN.
+    """
+
+    iteration: int
+    parameters: AmicaParameters
+    origin: AmicaParameters
+    sums: Statistics
+    schedule: ScheduleState
+    n_failed: int
+
+
+class EmSolver:
+    """Natural gradient or Newton steps with learning rates, densities by EM."""
+
+    name = "em"
+
+    def __init__(self, options: AmicaOptions) -> None:
+        self.options = options
+
+    def start(self, parameters: AmicaParameters, evaluate: Evaluate) -> EmState:
+        """Begin at the parameters; no pass is made."""
+        del evaluate
+        return EmState(
+            iteration=0,
+            parameters=parameters,
+            origin=parameters,
+            sums=empty_statistics(parameters),
+            schedule=start_schedule(self.options),
+            n_failed=0,
+        )
+
+    def advance(self, state: EmState, evaluate: Evaluate) -> tuple[EmState, Progress]:
+        """Make one pass and one step; a step that failed is made again, shorter."""
+        options = self.options
+        sums = evaluate(state.parameters)
+        value = likelihood(sums)
+        if not self._is_good(state, value):
+            return self._step_back(state), Progress(value, math.nan, math.nan, "")
+        iteration = state.iteration + 1
+        direction, fell_back = self._direct(state.parameters, sums, iteration)
+        norm = self._norm(state.parameters, sums, direction)
+        schedule, reason = check_progress(
+            state.schedule, options,
+            iteration=iteration, log_likelihood=value, norm=norm,
+        )  # fmt: skip
+        progress = Progress(value, norm, schedule.lrate, reason)
+        state = state._replace(
+            iteration=iteration,
+            origin=state.parameters, sums=sums, schedule=schedule, n_failed=0,
+        )  # fmt: skip
+        if reason:
+            return state, progress
+        newton = self._uses_newton(iteration)
+        if newton and not (fell_back and options.newton_fallback == "model"):
+            ceiling = schedule.newtrate
+        else:
+            ceiling = schedule.lrate0
+        schedule = ramp_rate(schedule, options, ceiling=ceiling)
+        parameters = m_step(
+            state.parameters, sums, direction, options,
+            lrate=schedule.lrate, rholrate=schedule.rholrate, center=self._center,
+        )  # fmt: skip
+        return state._replace(parameters=parameters, schedule=schedule), progress
+
+    def go_on_from(
+        self, state: EmState, parameters: AmicaParameters, evaluate: Evaluate
+    ) -> EmState:
+        """Go on after parameters or weights of samples have changed."""
+        del evaluate
+        schedule = state.schedule._replace(previous=-math.inf)
+        return state._replace(parameters=parameters, schedule=schedule)
+
+    def scored_at(self, state: EmState) -> AmicaParameters:
+        """Give the parameters whose likelihood decides about rejection."""
+        if self.options.compat == "pyamica":
+            return state.parameters
+        return state.origin
+
+    def finish(self, state: EmState) -> AmicaParameters:
+        """Give the parameters that a fit ends with."""
+        return state.parameters
+
+    @property
+    def _center(self) -> str:
+        return "fixed" if self.options.compat == "pyamica" else "moved"
+
+    def _uses_newton(self, iteration: int) -> bool:
+        return self.options.do_newton and iteration >= self.options.newt_start
+
+    def _is_good(self, state: EmState, value: float) -> bool:
+        if not math.isfinite(value):
+            return False
+        fell = value < state.schedule.previous - FALL
+        return not (fell and self.options.safeguard)
+
+    def _step_back(self, state: EmState) -> EmState:
+        """Return to the parameters before the last step, and make it shorter."""
+        options = self.options
+        factor = options.lratefact ** (1 + 2 * state.n_failed)
+        schedule = state.schedule._replace(
+            lrate=state.schedule.lrate * factor,
+            rholrate=state.schedule.rholrate * factor,
+        )
+        failed = state._replace(schedule=schedule, n_failed=state.n_failed + 1)
+        if state.iteration == 0:
+            return failed
+        direction, _ = self._direct(state.origin, state.sums, state.iteration)
+        parameters = m_step(
+            state.origin, state.sums, direction, options,
+            lrate=schedule.lrate, rholrate=schedule.rholrate, center="compensated",
+        )  # fmt: skip
+        return failed._replace(parameters=parameters)
+
+    def _direct(
+        self, parameters: AmicaParameters, sums: Statistics, iteration: int
+    ) -> tuple[np.ndarray, bool]:
+        natural = natural_direction(sums)
+        if not self._uses_newton(iteration):
+            return natural, False
+        curvature = compute_curvature(parameters, sums)
+        scope = self.options.newton_fallback
+        if scope == "pair":
+            return newton_direction(natural, curvature), False
+        return newton_direction_or_natural(natural, curvature, scope=scope)
+
+    def _norm(
+        self, parameters: AmicaParameters, sums: Statistics, direction: np.ndarray
+    ) -> float:
+        if self.options.compat != "pyamica":
+            return direction_norm(parameters, direction)
+        # The seed measures before Newton, and leaves out one factor n under the root.
+        n = direction.shape[1]
+        return direction_norm(parameters, natural_direction(sums)) * math.sqrt(n)
+
+
+def m_step(
+    parameters: AmicaParameters,
+    sums: Statistics,
+    direction: Float[np.ndarray, "models components components"],
+    options: AmicaOptions,
+    *,
+    lrate: float,
+    rholrate: float,
+    center: str = "compensated",
+    fisher: bool = False,
+) -> AmicaParameters:
+    """Move the unmixing along its direction and the densities by expectation.
+
+    Parameters
+    ----------
+    parameters : AmicaParameters
+        Where the statistics were computed.
+    sums : Statistics
+        One pass over the data.
+    direction : array, shape (n_models, n_components, n_components)
+        D; the mixing A becomes A (I - lrate D).
+    options : AmicaOptions
+        Bounds of the parameters, and whether to scale.
+    lrate, rholrate : float
+        Rates of the unmixing and of the shapes.
+    center : 'compensated' | 'moved' | 'fixed'
+        Whether mu follows c so that the likelihood stays, or does not (as in the
+        Fortran program), or c does not move either (as in pyAMICA).
+    fisher : bool
+        Scale the step of mu by Fisher information. EM's own scaling is ruled by the
+        sample nearest to mu when rho is near 1, and amplifies rounding.
+
+    Returns
+    -------
+    AmicaParameters
+        The next parameters. A model that explains less than two samples for each
+        component keeps all but its weight.
+    """
+    old = parameters
+    explained = at_least(sums.v)
+    alpha = floor_weights(sums.u / explained[:, None, None], axis=1)
+    mu, beta, rho = _update_terms(old, sums, options, rholrate)
+    if fisher:
+        force = old.beta * old.rho * np.maximum(sums.ur2_y2, np.finfo(float).tiny)
+        mu = old.mu + sums.ur_y / force
+    moved = old._replace(alpha=alpha, mu=mu, beta=beta, rho=rho)
+    mean = sums.vx / explained[:, None]
+    if center == "compensated":
+        moved = move_center(moved, mean)
+    elif center == "moved":
+        moved = moved._replace(center=mean)
+    mix = np.linalg.inv(old.unmix)
+    mix = mix - lrate * (mix @ direction)
+    scale = np.linalg.norm(mix, axis=1)
+    if options.doscaling:
+        moved = rescale(moved, scale)
+        mix = mix / scale[:, None]
+    moved = moved._replace(unmix=np.linalg.inv(mix))
+    alive = sums.v >= 2 * old.unmix.shape[1]
+    weight = floor_weights(sums.v / sums.n_samples, axis=0)
+    return keep_dead(old, moved, alive)._replace(weight=weight)
+
+
+def floor_weights(weights: np.ndarray, axis: int) -> np.ndarray:
+    """Keep every weight positive, and their sum 1."""
+    weights = np.maximum(weights, _SMALLEST_WEIGHT)
+    return weights / weights.sum(axis=axis, keepdims=True)
+
+
+def keep_dead(
+    old: AmicaParameters, new: AmicaParameters, alive: np.ndarray
+) -> AmicaParameters:
+    """Take the old parameters of models that are not alive."""
+    if alive.all():
+        return new
+    pairs = zip(old, new, strict=True)
+    return AmicaParameters(
+        *(np.where(alive.reshape(-1, *[1] * (a.ndim - 1)), b, a) for a, b in pairs)
+    )
+
+
+def likelihood(sums: Statistics) -> float:
+    """Compute the log-likelihood per sample and component."""
+    return float(sums.log_likelihood / (sums.n_samples * sums.cross.shape[1]))
+
+
+def empty_statistics(parameters: AmicaParameters) -> Statistics:
+    """Make statistics of no samples."""
+    term = np.zeros_like(parameters.mu)
+    place = np.zeros_like(parameters.center)
+    return Statistics(
+        0.0, 0.0, np.zeros_like(parameters.weight), place, place, *[term] * 7,
+        np.zeros_like(parameters.unmix),
+    )  # fmt: skip
+
+
+def _update_terms(
+    old: AmicaParameters, sums: Statistics, options: AmicaOptions, rholrate: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    tiny = np.finfo(float).tiny
+    u, ur = np.maximum(sums.u, tiny), np.maximum(sums.ur, tiny)
+    mu = old.mu + sums.ur_y / (old.beta * np.maximum(sums.ur_y2, tiny))
+    beta = old.beta * np.sqrt(u / (old.rho * ur))
+    beta = np.clip(beta, options.invsigmin, options.invsigmax)
+    step = 1 - old.rho**2 / psi(old.rho) * sums.url / u
+    rho = np.clip(old.rho + rholrate * step, options.minrho, options.maxrho)
+    used = sums.u >= _SMALLEST_SHARE * at_least(sums.v)[:, None, None]
+    return (
+        np.where(used, mu, old.mu),
+        np.where(used, beta, old.beta),
+        np.where(used, rho, old.rho),
+    )

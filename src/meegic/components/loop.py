@@ -1,0 +1,393 @@
+"""The loop around a solver: rejection, dead models, checkpoints, callbacks, stops."""
+
+import logging
+import math
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy.special import logsumexp
+
+from meegic.base.errors import ConvergenceError, DataWarning, InputError
+from meegic.components.em import EmSolver, EmState, Progress
+from meegic.components.options import AmicaOptions
+from meegic.components.parameters import AmicaParameters, draw_parameters
+from meegic.components.quasi_newton import QuasiNewtonSolver, QuasiNewtonState
+from meegic.components.statistics import EStep, Statistics
+
+LOG = logging.getLogger("meegic.components")
+
+_MAX_FAILED = 3  # passes in a row that are not finite
+_MAX_REDRAWS = 3
+_EARLY = 10  # until this iteration a start that fails is drawn again
+_MAX_REJECTED = 0.2
+
+
+@dataclass(frozen=True)
+class FitProgress:
+    """What a callback is told after every iteration.
+
+    Attributes
+    ----------
+    iteration, n_evals : int
+        Iterations and passes over the data until now.
+    log_likelihood, best : float
+        Per sample and component, now and at best.
+    nd, rate : float
+        Size of the gradient or step, and learning rate.
+    seconds : float
+        Since the fit began.
+    n_rejected : int
+        Samples left out.
+    max_iter : int
+        The limit, in passes for quasi-Newton, else in iterations.
+    """
+
+    iteration: int
+    n_evals: int
+    log_likelihood: float
+    best: float
+    nd: float
+    rate: float
+    seconds: float
+    n_rejected: int
+    max_iter: int
+
+
+Callback = Callable[[FitProgress], bool | None]
+
+
+class FitState(NamedTuple):
+    """Everything that the rest of a fit depends on.
+
+    Attributes
+    ----------
+    solver : EmState | QuasiNewtonState
+        Where the solver is.
+    kept : array of bool, shape (n_times,)
+        Samples that are not rejected.
+    n_events, n_redraws, n_evals : int
+        Rejections, starts that were drawn again, and passes.
+    reseeded : array of bool, shape (n_models,)
+        Models that died once.
+    history : array, shape (n_iter, 4)
+        Log-likelihood, gradient, rate and seconds of every iteration.
+    restarts : array, shape (n_restarts,)
+        What every start reached.
+    polish_from : int
+        Where the last steps in float64 began; 0 before them.
+    reason : str
+        Why the fit ended; empty while it goes on.
+    """
+
+    solver: EmState | QuasiNewtonState
+    kept: Bool[np.ndarray, " times"]
+    n_events: int
+    n_redraws: int
+    n_evals: int
+    reseeded: Bool[np.ndarray, " models"]
+    history: Float[np.ndarray, "iterations 4"]
+    restarts: Float[np.ndarray, " restarts"]
+    polish_from: int
+    reason: str
+
+
+class Store(Protocol):
+    """Where states are kept between runs."""
+
+    def is_due(self, n_iter: int) -> bool:
+        """Tell whether the state after this iteration is to be kept."""
+        ...
+
+    def write(self, state: FitState) -> None:
+        """Keep the state."""
+        ...
+
+
+class Problem:
+    """One fit: the data, what is asked for, and who listens."""
+
+    def __init__(
+        self,
+        estep: EStep,
+        weights: Float[np.ndarray, " times"],
+        options: AmicaOptions,
+        *,
+        seed: int,
+        callback: Callback | None = None,
+        store: Store | None = None,
+    ) -> None:
+        self.options = options
+        self.solver = make_solver(options)
+        self._estep, self._weights, self._seed = estep, weights, seed
+        self._callback, self._store = callback, store
+        self._used = weights
+        self._n_evals = 0
+        self._began = time.perf_counter()
+
+    def evaluate(self, parameters: AmicaParameters) -> Statistics:
+        """Pass over the data."""
+        self._n_evals += 1
+        return self._estep(parameters, self._used)
+
+    def start(self, parameters: AmicaParameters) -> FitState:
+        """Make the state before the first iteration."""
+        self._n_evals = 0
+        solver = self.solver.start(parameters, self.evaluate)
+        return FitState(
+            solver,
+            kept=np.ones(len(self._weights), dtype=bool),
+            n_events=0,
+            n_redraws=0,
+            n_evals=self._n_evals,
+            reseeded=np.zeros(len(parameters.weight), dtype=bool),
+            history=np.zeros((0, 4)),
+            restarts=np.zeros(0),
+            polish_from=0,
+            reason="",
+        )
+
+    def run(self, state: FitState, *, limit: int) -> FitState:
+        """Iterate until a rule of the solver or the limit ends it.
+
+        Parameters
+        ----------
+        state : FitState
+            Where to begin.
+        limit : int
+            Passes for quasi-Newton, iterations for EM.
+
+        Returns
+        -------
+        FitState
+            With the reason of the stop.
+        """
+        self.resume(state)
+        state = state._replace(reason="")
+        while not state.reason:
+            if self.spent(state) >= limit:
+                state = state._replace(reason="max_iter")
+                break
+            state = self._iterate(state, limit)
+        if self._store is not None:
+            self._store.write(state)
+        return state
+
+    def _iterate(self, state: FitState, limit: int) -> FitState:
+        began = time.perf_counter()
+        n_before = state.solver.iteration
+        if self.options.compat == "pyamica":
+            state = self._reject(state, n_before + 1)
+        solver, progress = self.solver.advance(state.solver, self.evaluate)
+        state = state._replace(solver=solver, n_evals=self._n_evals)
+        if not math.isfinite(progress.log_likelihood):
+            return self._recover(state)
+        if solver.iteration == n_before and not progress.reason:
+            return self._shorten(state)
+        seconds = time.perf_counter() - began
+        row = [progress.log_likelihood, progress.norm, progress.rate, seconds]
+        state = state._replace(
+            history=np.vstack([state.history, row]), reason=progress.reason
+        )
+        if progress.reason == "not_finite":
+            self._give_up(state)
+        if not progress.reason:
+            state = self._revive(state)
+            if self.options.compat != "pyamica":
+                state = self._reject(state, n_before + 1)
+        return self._report(state._replace(n_evals=self._n_evals), progress, limit)
+
+    def resume(self, state: FitState) -> None:
+        """Count passes and weigh samples as the state has them."""
+        self._n_evals = state.n_evals
+        self._used = self._weights * state.kept
+
+    def quietly(self) -> "Problem":
+        """Make the same problem without a callback and a store."""
+        return Problem(self._estep, self._weights, self.options, seed=self._seed)
+
+    def spent(self, state: FitState) -> int:
+        """Count what the limit limits: passes or iterations."""
+        if self.solver.name == "quasi-newton":
+            return state.n_evals
+        return state.solver.iteration
+
+    def _report(self, state: FitState, progress: Progress, limit: int) -> FitState:
+        store, n_iter = self._store, len(state.history)
+        if self._callback is not None:
+            told = FitProgress(
+                iteration=n_iter,
+                n_evals=state.n_evals,
+                log_likelihood=progress.log_likelihood,
+                best=float(state.history[:, 0].max()),
+                nd=progress.norm,
+                rate=progress.rate,
+                seconds=time.perf_counter() - self._began,
+                n_rejected=int((~state.kept).sum()),
+                max_iter=limit,
+            )
+            try:
+                if self._callback(told):
+                    state = state._replace(reason="callback")
+            except BaseException:
+                if store is not None:
+                    store.write(state)
+                raise
+        if store is not None and store.is_due(n_iter) and not state.reason:
+            store.write(state)
+        return state
+
+    def _recover(self, state: FitState) -> FitState:
+        """Draw another start, or give up, when passes are not finite."""
+        failed = getattr(state.solver, "n_failed", _MAX_FAILED)
+        first = state.solver.iteration == 0
+        if failed < _MAX_FAILED and not first:
+            return state
+        if state.solver.iteration > _EARLY or state.n_redraws >= _MAX_REDRAWS:
+            self._give_up(state)
+        parameters = state.solver.parameters
+        again = draw_parameters(
+            parameters.unmix.shape[1],
+            n_models=self.options.n_models,
+            n_mix=self.options.n_mix,
+            rho=self.options.rho0,
+            generator=np.random.default_rng([self._seed, 1 + state.n_redraws]),
+        )
+        LOG.info("the likelihood is not finite: the start is drawn again")
+        return state._replace(
+            solver=self.solver.start(again, self.evaluate),
+            n_redraws=state.n_redraws + 1,
+            n_evals=self._n_evals,
+            history=state.history[:0],
+        )
+
+    def _shorten(self, state: FitState) -> FitState:
+        """Stop when even the smallest step lowers the likelihood."""
+        solver = state.solver
+        assert isinstance(solver, EmState)
+        if solver.schedule.lrate > self.options.minlrate:
+            return state
+        best = solver._replace(parameters=solver.origin)
+        return state._replace(solver=best, reason="minlrate")
+
+    def _give_up(self, state: FitState) -> None:
+        if self._store is not None:
+            self._store.write(state)
+        raise ConvergenceError(
+            f"the log-likelihood was not finite at iteration {len(state.history) + 1}, "
+            f"{_MAX_FAILED} times in a row.",
+            hint="Look at the data with meegic check; remove extreme samples or use "
+            "do_reject=True."
+            + ("" if self._store is None else " The last good state is in the file."),
+        )
+
+    def _revive(self, state: FitState) -> FitState:
+        """Seed a model again that explains next to nothing; once."""
+        parameters = state.solver.parameters
+        n_models, n = parameters.center.shape
+        dead = state.solver.sums.v < 2 * n
+        if not dead.any() or self.options.compat is not None:
+            return state
+        for h in np.flatnonzero(dead & state.reseeded):
+            warnings.warn(
+                f"model {h} explains fewer than {2 * n} samples again and is kept out.",
+                DataWarning,
+                stacklevel=2,
+            )
+        fresh = np.flatnonzero(dead & ~state.reseeded)
+        if not len(fresh):
+            return state
+        LOG.info("models %s explain next to nothing and start again", fresh.tolist())
+        drawn = draw_parameters(
+            n, n_models=n_models, n_mix=self.options.n_mix, rho=self.options.rho0,
+            generator=np.random.default_rng([self._seed, 100 + state.n_events]),
+        )  # fmt: skip
+        mixed = [np.array(one) for one in parameters]
+        for old, new in zip(mixed, drawn, strict=True):
+            old[fresh] = new[fresh]
+        again = AmicaParameters(*mixed)
+        again = again._replace(weight=again.weight / again.weight.sum())
+        solver = self.solver.go_on_from(state.solver, again, self.evaluate)
+        reseeded = state.reseeded.copy()
+        reseeded[fresh] = True
+        return state._replace(solver=solver, reseeded=reseeded)
+
+    def _reject(self, state: FitState, iteration: int) -> FitState:
+        options = self.options
+        since = iteration - options.reject_start
+        due = options.do_reject and since >= 0 and since % options.reject_int == 0
+        if not due or state.n_events >= options.num_reject or state.polish_from:
+            return state
+        parameters = self.solver.scored_at(state.solver)
+        scores = np.empty((options.n_models, len(state.kept)))
+        self._n_evals += 1
+        self._estep(parameters, self._used, scores)
+        kept = find_kept(logsumexp(scores, axis=0), state.kept, options)
+        check_kept(kept, self._weights, parameters.unmix.shape[1])
+        n_events = state.n_events + 1
+        LOG.info(
+            "Rejection %d/%d at iter %d: %d/%d samples excluded total",
+            n_events, options.num_reject, iteration, (~kept).sum(), len(kept),
+        )  # fmt: skip
+        self._used = self._weights * kept
+        solver = self.solver.go_on_from(
+            state.solver, state.solver.parameters, self.evaluate
+        )
+        return state._replace(solver=solver, kept=kept, n_events=n_events)
+
+
+def make_solver(options: AmicaOptions) -> EmSolver | QuasiNewtonSolver:
+    """Make the solver that the options ask for."""
+    known = {"em": EmSolver, "quasi-newton": QuasiNewtonSolver}
+    return known[options.picked_solver](options)
+
+
+def find_kept(
+    values: Float[np.ndarray, " times"],
+    kept: Bool[np.ndarray, " times"],
+    options: AmicaOptions,
+) -> Bool[np.ndarray, " times"]:
+    """Find the samples whose log-likelihood is not far below that of the others.
+
+    Parameters
+    ----------
+    values : array, shape (n_times,)
+        Log-likelihoods.
+    kept : array of bool, shape (n_times,)
+        Samples that were kept until now.
+    options : AmicaOptions
+        How far is far; pyAMICA takes all samples for the statistics.
+
+    Returns
+    -------
+    array of bool, shape (n_times,)
+        Samples that are kept from now on, none that was not before.
+    """
+    seed = options.compat == "pyamica"
+    base = values if seed else values[kept]
+    bound = base.mean() - options.reject_sigma * base.std(ddof=1 if seed else 0)
+    return kept & (values >= bound)
+
+
+def check_kept(
+    kept: Bool[np.ndarray, " times"], weights: Float[np.ndarray, " times"], n: int
+) -> None:
+    """Refuse to go on with too few samples, and warn when many are left out."""
+    n_used, n_left = int((weights > 0).sum()), int((kept & (weights > 0)).sum())
+    if n_left < 2 * n:
+        raise InputError(
+            f"rejection leaves {n_left} samples, but {n} components need {2 * n}.",
+            hint="Raise reject_sigma, or clean the data first.",
+        )
+    if n_left < (1 - _MAX_REJECTED) * n_used:
+        share = 100 * (1 - n_left / n_used)
+        warnings.warn(
+            f"{share:.0f} % of the samples are rejected as outliers; reject_sigma may "
+            "be too small.",
+            DataWarning,
+            stacklevel=2,
+        )

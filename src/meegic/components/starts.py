@@ -1,0 +1,208 @@
+"""Where a fit begins: at random, or at what is known already."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from meegic.base.checks import check_known, check_option, check_shape
+from meegic.base.errors import InputError, OptionError
+from meegic.components.em import floor_weights
+from meegic.components.loop import Problem
+from meegic.components.model import AmicaModel
+from meegic.components.options import AmicaOptions
+from meegic.components.parameters import (
+    AmicaParameters,
+    draw_parameters,
+)
+from meegic.components.statistics import make_estep
+from meegic.components.whiten import Whitener
+
+Start = str | Path | AmicaModel | Mapping[str, Any] | None
+
+_WORDS = ("fix", "fastica", "one-term")
+_ONE_TERM_PASSES = 60
+_ARRAYS = {
+    "W": ("unmix", 3), "A": ("unmix", 3), "c": ("center", 2), "gm": ("weight", 1),
+    "alpha": ("alpha", 3), "mu": ("mu", 3), "sbeta": ("beta", 3), "rho": ("rho", 3),
+}  # fmt: skip
+"""Public names of arrays, what they are here, and how many axes they have."""
+
+
+def make_start(
+    start: Start,
+    x: Float[np.ndarray, "components times"],
+    whitener: Whitener,
+    options: AmicaOptions,
+    *,
+    seed: int | list[int],
+) -> AmicaParameters:
+    """Make the parameters that a fit begins with.
+
+    Parameters
+    ----------
+    start : None | 'fix' | 'fastica' | 'one-term' | AmicaModel | mapping | path
+        What the caller knows.
+    x : array, shape (n_components, n_times)
+        Sphered data.
+    whitener : Whitener
+        How they were sphered.
+    options : AmicaOptions
+        The sizes, and the bounds of the parameters.
+    seed : int | list of int
+        Of the random part.
+
+    Returns
+    -------
+    AmicaParameters
+        The start, in the space of this whitener.
+    """
+    n = len(x)
+    fixed = options.fix_init or start == "fix"
+    if fixed and options.n_models > 1:
+        replace(options, fix_init=True)  # refuses, and says why
+    drawn = draw_parameters(
+        n,
+        n_models=options.n_models,
+        n_mix=options.n_mix,
+        rho=options.rho0,
+        generator=None if fixed else np.random.default_rng(seed),
+    )
+    if start is None or start == "fix":
+        return drawn
+    if isinstance(start, AmicaModel):
+        return _carry_over(start, whitener, options)
+    if isinstance(start, Mapping):
+        return _bound(take_arrays(start, drawn), options)
+    if isinstance(start, Path) or start not in _WORDS:
+        return _carry_over(_read_folder(start), whitener, options)
+    if start == "fastica":
+        return _at(drawn, _unmix_by_fastica(x, seed))
+    return _at(drawn, _unmix_by_one_term(x, options, seed))
+
+
+def take_arrays(given: Mapping[str, Any], drawn: AmicaParameters) -> AmicaParameters:
+    """Put arrays by their public names, with the terms last, in place of drawn ones.
+
+    Parameters
+    ----------
+    given : mapping of str to array
+        Any of W or A (n_models, n, n), c (n_models, n), gm (n_models,) and alpha, mu,
+        sbeta, rho (n_models, n, n_mix).
+    drawn : AmicaParameters
+        What the rest is taken from.
+
+    Returns
+    -------
+    AmicaParameters
+        The start.
+    """
+    check_known("start array", list(given), _ARRAYS)
+    if {"W", "A"} <= set(given):
+        raise OptionError("start must have W or A, its inverse, but not both.")
+    new: dict[str, np.ndarray] = {}
+    for public, (name, n_axes) in _ARRAYS.items():
+        if public not in given:
+            continue
+        array = np.asarray(given[public], dtype=float)
+        if not np.isfinite(array).all():
+            raise InputError(f"start array {public} contains NaN or Inf.")
+        array = array[None] if array.ndim == n_axes - 1 else array  # of one model
+        if name in ("alpha", "mu", "beta", "rho") and array.ndim == n_axes:
+            array = array.swapaxes(1, 2)
+        wanted = getattr(drawn, name).shape
+        if array.shape != wanted:
+            check_shape(f"start array {public}", array, wanted)
+        new[name] = _invert(array) if public == "A" else array
+    return _check_positive(drawn._replace(**new))
+
+
+def _check_positive(start: AmicaParameters) -> AmicaParameters:
+    for name in ("weight", "alpha", "beta", "rho"):
+        if not (getattr(start, name) >= 0).all():
+            raise InputError(f"start array for {name} must be positive.")
+    return start._replace(
+        weight=floor_weights(start.weight, axis=0),
+        alpha=floor_weights(start.alpha, axis=1),
+    )
+
+
+def _carry_over(
+    model: AmicaModel, whitener: Whitener, options: AmicaOptions
+) -> AmicaParameters:
+    """Express a model, fitted to other sphered data, in the space of these."""
+    old, p = model.whitener, model.parameters
+    if (len(old.mean), p.mu.shape) != (
+        len(whitener.mean),
+        (options.n_models, options.n_mix, len(whitener.forward)),
+    ):
+        raise OptionError(
+            "start must be a model with the channels, models, terms and components of "
+            f"this fit, but it has {len(old.mean)} channels and terms of shape "
+            f"{p.mu.shape}."
+        )
+    change = old.forward @ whitener.inverse
+    shift = old.forward @ (whitener.mean - old.mean)
+    unmix = p.unmix @ change
+    # Sources are W (x_old - c), and x_old = change x_new + shift.
+    center = np.linalg.solve(change, (p.center - shift).T).T
+    return _bound(p._replace(unmix=unmix, center=center), options)
+
+
+def _bound(parameters: AmicaParameters, options: AmicaOptions) -> AmicaParameters:
+    return parameters._replace(
+        beta=np.clip(parameters.beta, options.invsigmin, options.invsigmax),
+        rho=np.clip(parameters.rho, options.minrho, options.maxrho),
+    )
+
+
+def _at(drawn: AmicaParameters, unmix: np.ndarray) -> AmicaParameters:
+    """Begin every model near one unmixing; models differ by the random part."""
+    scaled = unmix / np.sqrt(2)  # sources of variance 1/2, as the drawn terms expect
+    return drawn._replace(unmix=drawn.unmix @ scaled)
+
+
+def _unmix_by_fastica(x: np.ndarray, seed: int | list[int]) -> np.ndarray:
+    from meegic.components.fastica import fit_fastica
+
+    model = fit_fastica(x, seed=_first(seed))
+    return model.unmix @ model.whitener.forward
+
+
+def _unmix_by_one_term(
+    x: np.ndarray, options: AmicaOptions, seed: int | list[int]
+) -> np.ndarray:
+    """Fit densities of a single term, which is quick, and take their unmixing."""
+    simple = AmicaOptions(
+        n_mix=1,
+        max_iter=_ONE_TERM_PASSES,
+        kernel=options.kernel,
+        device=options.device,
+    )
+    estep = make_estep(x, kernel=options.kernel, device=options.device)
+    problem = Problem(estep, np.ones(x.shape[1]), simple, seed=0)
+    drawn = draw_parameters(len(x), n_mix=1, generator=np.random.default_rng(seed))
+    state = problem.run(problem.start(drawn), limit=_ONE_TERM_PASSES)
+    return problem.solver.finish(state.solver).unmix[0]
+
+
+def _read_folder(start: str | Path) -> AmicaModel:
+    from meegic.components.eeglab import read_amicaout
+
+    if not Path(start).is_dir():
+        check_option("start", str(start), [None, *_WORDS, "a folder with W and S"])
+    return read_amicaout(start)
+
+
+def _first(seed: int | list[int]) -> int:
+    return seed if isinstance(seed, int) else sum(seed) % 2**32
+
+
+def _invert(matrix: np.ndarray) -> np.ndarray:
+    try:
+        return np.linalg.inv(matrix)
+    except np.linalg.LinAlgError as error:
+        raise InputError("start array A must be invertible.") from error
