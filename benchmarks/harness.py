@@ -8,9 +8,9 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
@@ -49,7 +49,8 @@ class Case:
         How the table calls it.
     run : callable | str
         What is timed: a function, called in this process, or Python source, run in a
-        fresh interpreter. What a function returns is waited for, as JAX needs.
+        fresh interpreter. What a function returns is waited for, as JAX needs; an
+        `Outcome` is what the function measured itself.
     setup : callable | None
         Called once before anything is timed; `run` gets what it returns.
     peer : str | None
@@ -63,6 +64,22 @@ class Case:
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """What a function measured itself, when the time of the whole call is not meant.
+
+    Attributes
+    ----------
+    seconds : sequence of float
+        The times that count: of iterations, say. Empty: the time of the call.
+    values : mapping of str to float
+        What else to show, in columns of their own.
+    """
+
+    seconds: Sequence[float] = ()
+    values: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Row:
     """What was measured of one case.
 
@@ -73,12 +90,14 @@ class Row:
     first_s : float
         The first call, which warms caches and compiles; in no other number.
     median_s, min_s, max_s : float
-        The later calls.
+        The later calls; of an only one, that one.
     ratio : float | None
         The median over that of the baseline; above one is slower.
     peak_bytes : int | None
         The largest memory of any call: of the whole process when it was a fresh one,
         else what the call added to this one. ``None`` where the system does not tell.
+    values : dict of str to float
+        Medians of what the same calls told beside their times.
     """
 
     name: str
@@ -88,6 +107,7 @@ class Row:
     max_s: float
     ratio: float | None
     peak_bytes: int | None
+    values: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -95,14 +115,15 @@ class Comparison:
     """The rows of the cases that ran, and the names of those that could not."""
 
     title: str
-    baseline: str
+    baseline: str | None
     rows: tuple[Row, ...]
     peers: tuple[str, ...]
     skipped: tuple[str, ...]
 
     def table(self) -> str:
         """Lay the rows out as text."""
-        lines = [HEAD, *(_cells(row) for row in self.rows)]
+        extra = tuple(dict.fromkeys(name for row in self.rows for name in row.values))
+        lines = [(*HEAD, *extra), *(_cells(row, extra) for row in self.rows)]
         first, *widths = (max(map(len, column)) for column in zip(*lines, strict=True))
         lines = [
             "  ".join([name.ljust(first), *map(str.rjust, cells, widths)])
@@ -114,12 +135,17 @@ class Comparison:
 
 
 class _Sample(NamedTuple):
-    seconds: float
+    wall: float
     peak_bytes: int | None
+    outcome: Outcome = Outcome()
+
+    @property
+    def seconds(self) -> Sequence[float]:
+        return self.outcome.seconds or (self.wall,)
 
 
 def compare(
-    title: str, cases: Sequence[Case], *, repeats: int, baseline: str
+    title: str, cases: Sequence[Case], *, repeats: int, baseline: str | None
 ) -> Comparison:
     """Time the cases in turn, A B A B ..., so that all share what disturbs them.
 
@@ -130,9 +156,10 @@ def compare(
     cases : sequence of Case
         The candidates, with different names.
     repeats : int
-        How often each is called after its first call.
-    baseline : str
-        Name of the case that the ratios refer to.
+        How often each is called after its first call; 0 for calls of minutes, of
+        which the first counts.
+    baseline : str | None
+        Name of the case that the ratios refer to; ``None`` when there are none.
 
     Returns
     -------
@@ -142,8 +169,9 @@ def compare(
     names = [case.name for case in cases]
     if len(set(names)) < len(names):
         raise InputError(f"cases must have different names, but got {names}.")
-    check_option("baseline", baseline, names)
-    check_count("repeats", repeats)
+    if baseline is not None:
+        check_option("baseline", baseline, names)
+    check_count("repeats", repeats, low=0)
 
     present = [case for case in cases if case.peer is None or _is_present(case.peer)]
     calls = [_prepare(case) for case in present]
@@ -154,7 +182,7 @@ def compare(
         case.name: list(one)
         for case, one in zip(present, zip(first, *rounds, strict=True), strict=True)
     }
-    unit = _median(samples[baseline]) if baseline in samples else None
+    unit = statistics.median(_count(samples[baseline])) if baseline in samples else None
     return Comparison(
         title,
         baseline,
@@ -244,7 +272,8 @@ def _time_here(run: Callable[[], object]) -> _Sample:
         sys.modules["jax"].block_until_ready(result)
     seconds = time.perf_counter() - start
     peak = None if before is None else _read_memory("VmHWM") - before
-    return _Sample(seconds, peak)
+    outcome = result if isinstance(result, Outcome) else Outcome()
+    return _Sample(seconds, peak, outcome)
 
 
 def _time_fresh(code: str) -> _Sample:
@@ -275,31 +304,36 @@ def _read_memory(field: str) -> int:
     return 1024 * int(words[1])
 
 
-def _median(samples: Sequence[_Sample]) -> float:
-    return statistics.median(one.seconds for one in samples[1:])
+def _count(samples: Sequence[_Sample]) -> list[float]:
+    """List the times that count: all but those of the first call, if there are any."""
+    return [second for one in samples[1:] or samples for second in one.seconds]
 
 
 def _summarise(name: str, samples: Sequence[_Sample], unit: float | None) -> Row:
-    later = [one.seconds for one in samples[1:]]
+    seconds = _count(samples)
+    median = statistics.median(seconds)
     peaks = [one.peak_bytes for one in samples if one.peak_bytes is not None]
+    told = [one.outcome.values for one in samples[1:] or samples]
     return Row(
         name,
-        first_s=samples[0].seconds,
-        median_s=_median(samples),
-        min_s=min(later),
-        max_s=max(later),
-        ratio=None if unit is None else _median(samples) / unit,
+        first_s=samples[0].wall,
+        median_s=median,
+        min_s=min(seconds),
+        max_s=max(seconds),
+        ratio=None if unit is None else median / unit,
         peak_bytes=max(peaks, default=None),
+        values={key: statistics.median(one[key] for one in told) for key in told[0]},
     )
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: Row, extra: Sequence[str]) -> tuple[str, ...]:
     seconds = (row.first_s, row.median_s, row.min_s, row.max_s)
     return (
         row.name,
         *(f"{1e3 * one:.2f}" for one in seconds),
         "-" if row.ratio is None else f"{row.ratio:.2f}",
         "-" if row.peak_bytes is None else f"{row.peak_bytes / 1e6:.0f}",
+        *(f"{row.values[one]:.7g}" if one in row.values else "-" for one in extra),
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from beartype import BeartypeConf, beartype
 
-BOUNDARY = ("edge", "estimator", "figures", "pipeline", "bids", "cli")
+BOUNDARY = ("edge", "estimator", "options", "figures", "pipeline", "bids", "cli")
 
 _check = beartype(conf=BeartypeConf(is_pep484_tower=True))
 

@@ -19,6 +19,7 @@ from .bids.recordings import read_recording as read_recording
 from .clean.edge import check_recording as check_recording
 from .clean.findings import Finding as Finding
 from .clean.findings import Findings as Findings
+from .components.estimator import AMICA as AMICA
 from .simulation.edge.recording import simulate_recording as simulate_recording
 from .simulation.truth import RecordingTruth as RecordingTruth
 from .simulation.truth import read_truth as read_truth

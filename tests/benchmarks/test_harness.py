@@ -11,7 +11,7 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[2]))  # where benchmarks/ is
 
-from benchmarks.harness import Case, Comparison, compare, describe, save
+from benchmarks.harness import Case, Comparison, Outcome, compare, describe, save
 
 from benchmarks import __main__ as command
 from benchmarks import harness
@@ -91,6 +91,38 @@ def test_missing_peer_is_named_and_its_ratio_is_open():
     )
 
 
+def test_times_and_values_that_a_call_tells_replace_its_own(clock):
+    told = iter([Outcome([9.0], {"LL": 7.0}), Outcome([1.0, 3.0], {"LL": -2.0})])
+    took = clock.takes(32, 16)
+
+    def run():
+        took()
+        return next(told)
+
+    result = compare(
+        "told", [Case("a", run), Case("b", lambda: None)], repeats=1, baseline="a"
+    )
+    one = row(result, "a")
+    assert (one.first_s, one.median_s, one.min_s, one.max_s) == (32, 2, 1, 3)
+    assert one.values == {"LL": -2.0}
+    assert row(result, "b").values == {}
+    lines = result.table().splitlines()
+    assert lines[1].endswith("  LL")
+    assert lines[3].endswith("  -2")
+    assert lines[4].endswith("   -")
+    assert harness.asdict(result)["rows"][0]["values"] == {"LL": -2.0}
+
+
+def test_without_repeats_the_first_call_counts(clock):
+    cases = [Case("a", clock.takes(4)), Case("b", clock.takes(6))]
+    result = compare("once", cases, repeats=0, baseline="a")
+    assert [one.median_s for one in result.rows] == [4, 6]
+    assert row(result, "b").ratio == 1.5
+    told = Case("told", lambda: Outcome([2.0, 8.0], {"passes": 3}))
+    (one,) = compare("once", [told], repeats=0, baseline=None).rows
+    assert (one.median_s, one.values, one.ratio) == (5, {"passes": 3}, None)
+
+
 def test_table_shows_milliseconds_and_megabytes():
     rows = (
         harness.Row("a", 3.0, 0.5, 0.25, 1.125, None, None),
@@ -161,8 +193,8 @@ def test_wrong_use_is_refused():
     case = Case("scipy", lambda: None)
     with pytest.raises(OptionError, match="baseline must be 'scipy', but got 'numpy'"):
         compare("a", [case], repeats=1, baseline="numpy")
-    with pytest.raises(OptionError, match="repeats must be a whole number >= 1"):
-        compare("a", [case], repeats=0, baseline="scipy")
+    with pytest.raises(OptionError, match="repeats must be a whole number >= 0"):
+        compare("a", [case], repeats=-1, baseline="scipy")
     with pytest.raises(InputError, match="cases must have different names"):
         compare("a", [case, case], repeats=1, baseline="scipy")
 
@@ -261,7 +293,7 @@ def test_chosen_benchmark_alone_and_not_saved(benchmarks):
 def test_unknown_benchmark_is_refused(benchmarks, capsys):
     with pytest.raises(SystemExit, match="2"):
         command.main(["startp"])
-    assert "['startp'] must be among ['filter', 'startup'" in capsys.readouterr().err
+    assert "['startp'] must be among ['amica', 'filter', 's" in capsys.readouterr().err
     assert benchmarks == []
 
 

@@ -13,7 +13,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -184,6 +184,18 @@ def hash_file(path: Path | str) -> str:
     """
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def remove_files(paths: Iterable[Path]) -> None:
+    """Remove files that are no longer needed; what cannot be removed stays.
+
+    Examples
+    --------
+    >>> remove_files([Path("nowhere.npz")])
+    """
+    for path in paths:
+        with suppress(OSError):
+            os.unlink(path)
 
 
 def sweep_temporaries(folder: Path | str, *, max_age_s: float = 3600.0) -> list[Path]:

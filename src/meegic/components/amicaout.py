@@ -84,19 +84,23 @@ class AmicaOutput:
         AmicaModel
             The model. The folder does not tell why its fit ended, nor the likelihood
             of parameters that were updated once more after the last iteration;
-            ``log_likelihood`` is the last that is stored.
+            ``log_likelihood`` is the last that is stored. ``fitted_posteriors`` come
+            from ``scores``, and are NaN at rejected samples.
         """
         n_components = self.unmix.shape[1]
         whitener = _make_whitener(self.mean, self.sphere[:n_components], scale)
-        parameters = order_parameters(whitener, self._gather())
+        gathered = self._gather()
+        parameters = order_parameters(whitener, gathered)
         history = self._make_history()
         n_iter = history.log_likelihood.size
         last = float(history.log_likelihood[-1]) if n_iter else math.nan
-        totals = np.ones(0) if self.scores is None else self.scores[-1]
+        posteriors = self._compute_posteriors()
+        models = np.argsort(-gathered.weight, kind="stable")
         return AmicaModel(
             whitener=whitener,
             parameters=normalize_maps(whitener, parameters),
-            rejected=totals == 0,
+            fitted_posteriors=posteriors[models],
+            rejected=np.isnan(posteriors[0]),
             history=history,
             log_likelihood=last,
             n_evals=n_iter,
@@ -125,12 +129,18 @@ class AmicaOutput:
             rho=np.where(used, rho, 2.0),
         )
 
+    def _compute_posteriors(self) -> np.ndarray:
+        if self.scores is None:
+            return np.zeros((len(self.weight), 0))
+        each, total = self.scores[:-1], self.scores[-1]
+        return np.where(total == 0, np.nan, np.exp(each - total))
+
     def _make_history(self) -> History:
         stored = np.zeros(0) if self.log_likelihood is None else self.log_likelihood
         likelihood = np.trim_zeros(stored, "b")
         n_iter = likelihood.size
         norm = unknown = np.full(n_iter, np.nan)
-        if self.gradient is not None and len(self.gradient) >= n_iter:
+        if self.gradient is not None and self.log_likelihood is not None:
             used = self.gradient[:n_iter, np.unique(self.component_list)]
             norm = np.sqrt(used.mean(axis=1) / self.unmix.shape[1])
         return History(

@@ -1,7 +1,7 @@
 """Mixtures of generalized Gaussians, the densities of the sources."""
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.special import gammaln, logsumexp
 
 from meegic.base.arrays import Array
@@ -104,7 +104,7 @@ def compute_kurtosis(
 
 def draw_sources(
     parameters: AmicaParameters,
-    models: Float[Array, " times"],
+    models: Int[np.ndarray, " times"],
     generator: np.random.Generator,
 ) -> Float[np.ndarray, "components times"]:
     """Draw the sources of the model that each time has.

@@ -169,17 +169,17 @@ def _settle_shapes(
     def count(name: str, length: int) -> int:
         found, record = sizes[name], _ITEM * length
         if found == 0 or found % record:
-            _refuse_size(folder / name, found, record * (found // record + 1))
+            _refuse_size(folder / name, found, f"a positive multiple of {record}")
         return found // record
 
     n_models = count("gm", 1) if "gm" in sizes else 1
     n = math.isqrt(count("W", n_models))
     if _ITEM * n * n * n_models != sizes["W"]:
         next_square = _ITEM * (n + 1) ** 2 * n_models
-        _refuse_size(folder / "W", sizes["W"], next_square)
+        _refuse_size(folder / "W", sizes["W"], f"{next_square} or another square")
     n_channels = count("mean", 1)
     if n > n_channels:
-        _refuse_size(folder / "mean", sizes["mean"], _ITEM * n)
+        _refuse_size(folder / "mean", sizes["mean"], f"at least {_ITEM * n}")
     n_densities = count("A", n) if "A" in sizes else n * n_models
     n_mix = count("alpha", n_densities)
 
@@ -198,6 +198,8 @@ def _settle_shapes(
             n_records = count(name, length)
             records = {"LL": (n_records,), "LLt": (length, n_records)}
             shapes[name] = records.get(name, (n_records, length))
+    if {"LL", "nd"} <= sizes.keys():
+        shapes["nd"] = (*shapes["LL"], n_densities)
     shapes = {name: shapes[name] for name in shapes.keys() & sizes.keys()}
     for name, shape in shapes.items():
         if sizes[name] != _ITEM * math.prod(shape):
@@ -205,7 +207,7 @@ def _settle_shapes(
     return shapes
 
 
-def _refuse_size(path: Path, found: int, expected: int) -> NoReturn:
+def _refuse_size(path: Path, found: int, expected: object) -> NoReturn:
     raise FileFormatError(
         f"{path} has {found} bytes, but by the other files it must have {expected}.",
         hint="Copy the whole folder again from where AMICA wrote it.",

@@ -164,6 +164,7 @@ def _parse_structure(amica: Mapping[str, Any]) -> AmicaOutput:
     n_models, n_channels = weight.size, mean.size
     n = int(np.sqrt(np.size(amica["W"]) / n_models))
     n_all = n * n_models
+    unmix = _take(amica, "W", n, n, n_models).transpose(2, 0, 1)
     densities = {
         name: _take(amica, name, -1, n_all) for name in ("alpha", "mu", "sbeta", "rho")
     }
@@ -175,7 +176,7 @@ def _parse_structure(amica: Mapping[str, Any]) -> AmicaOutput:
     likelihood = _take(amica, "LL", -1) if "LL" in amica else np.zeros(0)
     gradient, scores = None, None
     if np.size(amica.get("nd", 0)) > 1:
-        gradient = _take(amica, "nd", -1, n_all)
+        gradient = _take(amica, "nd", likelihood.size, n_all)
     if "Lht" in amica and "Lt" in amica:
         each, total = _take(amica, "Lht", n_models, -1), _take(amica, "Lt", 1, -1)
         if each.shape[1] != total.shape[1]:
@@ -186,7 +187,7 @@ def _parse_structure(amica: Mapping[str, Any]) -> AmicaOutput:
         scores = np.concatenate([each, total])
     return AmicaOutput(
         weight=weight,
-        unmix=_take(amica, "W", n, n, n_models).transpose(2, 0, 1),
+        unmix=unmix,
         sphere=_take(amica, "S", n_channels, n_channels),
         mean=mean,
         center=_take(amica, "c", n, n_models).T,

@@ -281,8 +281,9 @@ def empty_statistics(parameters: AmicaParameters) -> Statistics:
     term = np.zeros_like(parameters.mu)
     place = np.zeros_like(parameters.center)
     return Statistics(
-        0.0, 0.0, np.zeros_like(parameters.weight), place, place, *[term] * 7,
-        np.zeros_like(parameters.unmix),
+        log_likelihood=0.0, n_samples=0.0, v=np.zeros_like(parameters.weight),
+        vb2=place, vx=place, u=term, ur=term, ur_y=term, ur_y2=term, url=term,
+        ur2=term, ur2_y2=term, cross=np.zeros_like(parameters.unmix),
     )  # fmt: skip
 
 

@@ -5,18 +5,19 @@ import math
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy.special import logsumexp
 
-from meegic.base.errors import ConvergenceError, DataWarning, InputError
-from meegic.components.em import EmSolver, EmState, Progress
+from meegic.base.errors import ConvergenceError, DataWarning
+from meegic.components.em import EmSolver, EmState, Evaluate, Progress
 from meegic.components.options import AmicaOptions
 from meegic.components.parameters import AmicaParameters, draw_parameters
 from meegic.components.quasi_newton import QuasiNewtonSolver, QuasiNewtonState
+from meegic.components.rejection import check_kept, find_kept
 from meegic.components.statistics import EStep, Statistics
 
 LOG = logging.getLogger("meegic.components")
@@ -24,7 +25,6 @@ LOG = logging.getLogger("meegic.components")
 _MAX_FAILED = 3  # passes in a row that are not finite
 _MAX_REDRAWS = 3
 _EARLY = 10  # until this iteration a start that fails is drawn again
-_MAX_REJECTED = 0.2
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class FitProgress:
         Size of the gradient or step, and learning rate.
     seconds : float
         Since the fit began.
-    n_rejected : int
-        Samples left out.
+    n_rejected, n_events : int
+        Samples left out, and how often some were.
     max_iter : int
         The limit, in passes for quasi-Newton, else in iterations.
     """
@@ -55,6 +55,7 @@ class FitProgress:
     rate: float
     seconds: float
     n_rejected: int
+    n_events: int
     max_iter: int
 
 
@@ -78,8 +79,6 @@ class FitState(NamedTuple):
         Log-likelihood, gradient, rate and seconds of every iteration.
     restarts : array, shape (n_restarts,)
         What every start reached.
-    polish_from : int
-        Where the last steps in float64 began; 0 before them.
     reason : str
         Why the fit ended; empty while it goes on.
     """
@@ -92,10 +91,39 @@ class FitState(NamedTuple):
     reseeded: Bool[np.ndarray, " models"]
     history: Float[np.ndarray, "iterations 4"]
     restarts: Float[np.ndarray, " restarts"]
-    polish_from: int
     reason: str
 
 
+@runtime_checkable
+class Solver(Protocol):
+    """What the loop needs of a solver, whose state is its own matter."""
+
+    name: str
+
+    def start(self, parameters: AmicaParameters, evaluate: Evaluate) -> Any:
+        """Make the state before the first iteration."""
+        ...
+
+    def advance(self, state: Any, evaluate: Evaluate) -> tuple[Any, Progress]:
+        """Make one iteration."""
+        ...
+
+    def go_on_from(
+        self, state: Any, parameters: AmicaParameters, evaluate: Evaluate
+    ) -> Any:
+        """Go on after parameters or weights of samples have changed."""
+        ...
+
+    def scored_at(self, state: Any) -> AmicaParameters:
+        """Give the parameters whose likelihood decides about rejection."""
+        ...
+
+    def finish(self, state: Any) -> AmicaParameters:
+        """Give the parameters that a fit ends with."""
+        ...
+
+
+@runtime_checkable
 class Store(Protocol):
     """Where states are kept between runs."""
 
@@ -129,10 +157,14 @@ class Problem:
         self._n_evals = 0
         self._began = time.perf_counter()
 
-    def evaluate(self, parameters: AmicaParameters) -> Statistics:
+    def evaluate(
+        self,
+        parameters: AmicaParameters,
+        scores: Float[np.ndarray, "models times"] | None = None,
+    ) -> Statistics:
         """Pass over the data."""
         self._n_evals += 1
-        return self._estep(parameters, self._used)
+        return self._estep(parameters, self._used, scores)
 
     def start(self, parameters: AmicaParameters) -> FitState:
         """Make the state before the first iteration."""
@@ -147,7 +179,6 @@ class Problem:
             reseeded=np.zeros(len(parameters.weight), dtype=bool),
             history=np.zeros((0, 4)),
             restarts=np.zeros(0),
-            polish_from=0,
             reason="",
         )
 
@@ -207,8 +238,9 @@ class Problem:
         self._used = self._weights * state.kept
 
     def quietly(self) -> "Problem":
-        """Make the same problem without a callback and a store."""
-        return Problem(self._estep, self._weights, self.options, seed=self._seed)
+        """Make the same problem without rejection, a callback and a store."""
+        options = replace(self.options, do_reject=False)
+        return Problem(self._estep, self._weights, options, seed=self._seed)
 
     def spent(self, state: FitState) -> int:
         """Count what the limit limits: passes or iterations."""
@@ -228,6 +260,7 @@ class Problem:
                 rate=progress.rate,
                 seconds=time.perf_counter() - self._began,
                 n_rejected=int((~state.kept).sum()),
+                n_events=state.n_events,
                 max_iter=limit,
             )
             try:
@@ -276,7 +309,7 @@ class Problem:
 
     def _give_up(self, state: FitState) -> None:
         if self._store is not None:
-            self._store.write(state)
+            self._store.write(state._replace(reason=""))  # not a stop, to be kept
         raise ConvergenceError(
             f"the log-likelihood was not finite at iteration {len(state.history) + 1}, "
             f"{_MAX_FAILED} times in a row.",
@@ -320,12 +353,11 @@ class Problem:
         options = self.options
         since = iteration - options.reject_start
         due = options.do_reject and since >= 0 and since % options.reject_int == 0
-        if not due or state.n_events >= options.num_reject or state.polish_from:
+        if not due or state.n_events >= options.num_reject:
             return state
         parameters = self.solver.scored_at(state.solver)
         scores = np.empty((options.n_models, len(state.kept)))
-        self._n_evals += 1
-        self._estep(parameters, self._used, scores)
+        self.evaluate(parameters, scores)
         kept = find_kept(logsumexp(scores, axis=0), state.kept, options)
         check_kept(kept, self._weights, parameters.unmix.shape[1])
         n_events = state.n_events + 1
@@ -340,54 +372,8 @@ class Problem:
         return state._replace(solver=solver, kept=kept, n_events=n_events)
 
 
-def make_solver(options: AmicaOptions) -> EmSolver | QuasiNewtonSolver:
+def make_solver(options: AmicaOptions) -> Solver:
     """Make the solver that the options ask for."""
-    known = {"em": EmSolver, "quasi-newton": QuasiNewtonSolver}
-    return known[options.picked_solver](options)
-
-
-def find_kept(
-    values: Float[np.ndarray, " times"],
-    kept: Bool[np.ndarray, " times"],
-    options: AmicaOptions,
-) -> Bool[np.ndarray, " times"]:
-    """Find the samples whose log-likelihood is not far below that of the others.
-
-    Parameters
-    ----------
-    values : array, shape (n_times,)
-        Log-likelihoods.
-    kept : array of bool, shape (n_times,)
-        Samples that were kept until now.
-    options : AmicaOptions
-        How far is far; pyAMICA takes all samples for the statistics.
-
-    Returns
-    -------
-    array of bool, shape (n_times,)
-        Samples that are kept from now on, none that was not before.
-    """
-    seed = options.compat == "pyamica"
-    base = values if seed else values[kept]
-    bound = base.mean() - options.reject_sigma * base.std(ddof=1 if seed else 0)
-    return kept & (values >= bound)
-
-
-def check_kept(
-    kept: Bool[np.ndarray, " times"], weights: Float[np.ndarray, " times"], n: int
-) -> None:
-    """Refuse to go on with too few samples, and warn when many are left out."""
-    n_used, n_left = int((weights > 0).sum()), int((kept & (weights > 0)).sum())
-    if n_left < 2 * n:
-        raise InputError(
-            f"rejection leaves {n_left} samples, but {n} components need {2 * n}.",
-            hint="Raise reject_sigma, or clean the data first.",
-        )
-    if n_left < (1 - _MAX_REJECTED) * n_used:
-        share = 100 * (1 - n_left / n_used)
-        warnings.warn(
-            f"{share:.0f} % of the samples are rejected as outliers; reject_sigma may "
-            "be too small.",
-            DataWarning,
-            stacklevel=2,
-        )
+    if options.picked_solver == "em":
+        return EmSolver(options)
+    return QuasiNewtonSolver(options)

@@ -1,20 +1,24 @@
 """The fitted mixture of independent component models, and what it says about data."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy.special import logsumexp, softmax
 
 from meegic.base.arrays import Array
-from meegic.base.checks import check_count, check_data, check_finite
-from meegic.base.errors import ShapeError
+from meegic.base.checks import check_count, check_finite, check_shape
+from meegic.base.errors import InputError
+from meegic.base.flat import add_suffix, write_flat
 from meegic.base.record import Record
 from meegic.components.densities import compute_variances, draw_sources
+from meegic.components.kernels import make_estep
 from meegic.components.parameters import AmicaParameters
-from meegic.components.statistics import make_estep
 from meegic.components.threads import one_blas_thread
 from meegic.components.whiten import Whitener
+
+SCHEMA = 1  # of the files of models
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +56,8 @@ class AmicaModel:
         From channels to the space of the parameters.
     parameters : AmicaParameters
         Unmixing and densities.
+    fitted_posteriors : array, shape (n_models, n_times)
+        How probable each model is at each time of the fitted data, rejected ones too.
     rejected : array of bool, shape (n_times,)
         Samples of the fitted data that were left out as outliers.
     history : History
@@ -74,6 +80,7 @@ class AmicaModel:
 
     whitener: Whitener
     parameters: AmicaParameters
+    fitted_posteriors: Float[np.ndarray, "models times"]
     rejected: Bool[np.ndarray, " times"]
     history: History
     log_likelihood: float
@@ -113,8 +120,17 @@ class AmicaModel:
     def unmix(
         self, data: Float[Array, "channels times"]
     ) -> Float[np.ndarray, "models components times"]:
-        """Compute the sources W x of every model; without the centers c."""
-        return self.parameters.unmix @ self._whiten(data)
+        """Compute the sources W (x - c) of every model."""
+        p, x = self.parameters, self._whiten(data)
+        return p.unmix @ x - np.einsum("hik,hk->hi", p.unmix, p.center)[:, :, None]
+
+    def restore(
+        self, sources: Float[Array, "components times"], model: int = 0
+    ) -> Float[np.ndarray, "channels times"]:
+        """Take the sources of one model back to channels."""
+        unmix, center = self.parameters.unmix[model], self.parameters.center[model]
+        x = np.linalg.solve(unmix, np.asarray(sources)) + center[:, None]
+        return self.whitener.restore(x)
 
     def score_models(
         self, data: Float[Array, "channels times"]
@@ -158,14 +174,18 @@ class AmicaModel:
             x[:, models == h] = np.linalg.solve(unmix, sources[:, models == h]) + center
         return self.whitener.restore(x)
 
+    def save(self, path: Path | str) -> Path:
+        """Write the model to an npz file, whose suffix is added where it is missing."""
+        path = add_suffix(path)
+        write_flat(path, self, version=SCHEMA)
+        return path
+
     def _whiten(self, data: Float[Array, "channels times"]) -> np.ndarray:
-        data = check_data("data", data)
+        data = np.asarray(data)
+        check_shape("data", data, (len(self.whitener.mean), None))
+        if data.dtype.kind not in "biuf":
+            raise InputError(f"data must hold real numbers, but got {data.dtype}.")
         check_finite("data", data)
-        if len(data) != len(self.whitener.mean):
-            raise ShapeError(
-                f"data must have the {len(self.whitener.mean)} channels of the fit, "
-                f"but got {len(data)}."
-            )
         return self.whitener(data)
 
 

@@ -61,14 +61,12 @@ def compute_curvature(parameters: AmicaParameters, sums: Statistics) -> Curvatur
         For all sources of all models.
     """
     explained = at_least(sums.v)[:, None]
-    u = np.maximum(sums.u, np.finfo(float).tiny)
-    rho2 = parameters.rho**2
-    share = sums.u / explained[:, None]
-    kappa = parameters.beta**2 * rho2 * sums.ur2_y2 / u
-    spread = (rho2 * sums.ur2 - 2 * parameters.rho * sums.ur + sums.u) / u
-    lam = (share * (spread + kappa * parameters.mu**2)).sum(axis=1)
+    rho = parameters.rho
+    score = (parameters.beta * rho) ** 2 * sums.ur2_y2
+    spread = rho**2 * sums.ur2 - 2 * rho * sums.ur + sums.u
+    lam = (spread + score * parameters.mu**2).sum(axis=1) / explained
     return Curvature(
-        kappa=(share * kappa).sum(axis=1),
+        kappa=score.sum(axis=1) / explained,
         sigma2=sums.vb2 / explained,
         lam=np.maximum(lam, _SMALLEST_LAMBDA),
     )
@@ -129,9 +127,9 @@ def newton_direction_or_natural(
     fell_back : bool
         Whether any model has the natural gradient.
     """
-    good = curvature.positive().all(axis=(1, 2))
+    good = np.asarray(curvature.positive().all(axis=(1, 2)))
     if scope == "all":
-        good = np.full_like(good, good.all())
+        good = np.full(len(good), good.all())
     s1, s2 = curvature.pairs()
     safe = np.where(s1 * s2 > 1, s1, 2.0), np.where(s1 * s2 > 1, s2, 2.0)
     newton = _solve_pairs(natural, *safe, curvature.lam)

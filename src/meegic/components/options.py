@@ -23,6 +23,8 @@ class AmicaOptions:
         Components; ``None`` takes the numerical rank of the data.
     do_sphere : bool
         Whiten first; else only divide by the channels' RMS.
+    sfreq : float | None
+        Sampling rate in Hz, for warnings about parts of the recording.
     n_models, n_mix : int
         Models, and terms in the density of each source.
     max_iter : int
@@ -72,6 +74,7 @@ class AmicaOptions:
 
     n_components: int | None = None
     do_sphere: bool = True
+    sfreq: float | None = None
     n_models: int = 1
     n_mix: int = 3
     max_iter: int = 2000
@@ -133,6 +136,10 @@ class AmicaOptions:
         check_range("invsigmax", self.invsigmax, low=self.invsigmin, open_low=True)
         if self.min_dll is not None:
             check_range("min_dll", self.min_dll)
+        if self.sfreq is not None:
+            check_range("sfreq", self.sfreq, low=0.0, open_low=True, unit="Hz")
+        if self.n_components is not None:
+            check_count("n_components", self.n_components)
         if self.chunk_t is not None:
             check_count("chunk_t", self.chunk_t)
         self._check_together()

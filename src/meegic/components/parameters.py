@@ -7,7 +7,6 @@ from jaxtyping import Float
 from scipy.special import digamma, gammaln
 
 
-
 class AmicaParameters(NamedTuple):
     r"""What AMICA learns, in the space of sphered data.
 

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from meegic.base.checks import check_known, check_option, check_shape
 from meegic.base.errors import InputError, OptionError
 from meegic.components.em import floor_weights
+from meegic.components.kernels import make_estep
 from meegic.components.loop import Problem
 from meegic.components.model import AmicaModel
 from meegic.components.options import AmicaOptions
@@ -18,7 +19,6 @@ from meegic.components.parameters import (
     AmicaParameters,
     draw_parameters,
 )
-from meegic.components.statistics import make_estep
 from meegic.components.whiten import Whitener
 
 Start = str | Path | AmicaModel | Mapping[str, Any] | None
@@ -169,7 +169,7 @@ def _unmix_by_fastica(x: np.ndarray, seed: int | list[int]) -> np.ndarray:
     from meegic.components.fastica import fit_fastica
 
     model = fit_fastica(x, seed=_first(seed))
-    return model.unmix @ model.whitener.forward
+    return model.filters
 
 
 def _unmix_by_one_term(
@@ -194,7 +194,7 @@ def _read_folder(start: str | Path) -> AmicaModel:
 
     if not Path(start).is_dir():
         check_option("start", str(start), [None, *_WORDS, "a folder with W and S"])
-    return read_amicaout(start)
+    return read_amicaout(start).to_model()
 
 
 def _first(seed: int | list[int]) -> int:

@@ -8,6 +8,7 @@ fixed order, so that threads do not change a bit of the result.
 import inspect
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -218,7 +219,7 @@ def _pass(
     product_cross = np.empty((n, n), x.dtype)
     v = np.empty((n_models + 1, n_block), x.dtype)
     while True:
-        k = _draw_ticket(counter)
+        k = _draw_ticket(counter)  # pyright: ignore[reportCallIssue]
         if k >= total.shape[0]:
             break
         for start in range(k * panel, min(n_times, (k + 1) * panel), n_block):
@@ -294,7 +295,7 @@ class NumbaEStep:
         dtype: str = "float64",
         chunk: int | None = None,
     ) -> None:
-        self._x = np.ascontiguousarray(x, dtype=dtype)
+        self._x = _take(x, dtype)
         self._jacobian = jacobian
         self._chunk = chunk
 
@@ -314,18 +315,18 @@ class NumbaEStep:
             scores = np.empty((len(models), 0))
         n_block, panel, sums = self._plan(parameters)
         fixed = (
-            *(np.ascontiguousarray(one, dtype) for one in (parameters.unmix, offset)),
-            *(np.ascontiguousarray(one.swapaxes(1, 2), dtype) for one in by_source),
+            *(_take(one, dtype) for one in (parameters.unmix, offset)),
+            *(_take(one.swapaxes(1, 2), dtype) for one in by_source),
             *(np.array(one, dtype) for one in (models, bounds)),
             self._x,
-            np.ascontiguousarray(weights, dtype),
+            _take(weights, dtype),
             scores,
             np.zeros(1, np.int64),
             n_block,
             panel,
             _FOLD[dtype.name],
         )
-        run_on_threads(lambda: _pass(*fixed, *sums))
+        run_on_threads(lambda: _pass(*fixed, *sums))  # pyright: ignore[reportCallIssue]
         return _collect([_add_pairwise(one) for one in sums], float(weights.sum()))
 
     def _plan(self, parameters: AmicaParameters) -> tuple[int, int, list[np.ndarray]]:
@@ -347,15 +348,32 @@ class NumbaEStep:
         return n_block, per_panel * n_block, sums
 
 
+def _take(values: Array, dtype: np.dtype | str) -> np.ndarray:
+    """Copy what is not as needed; for read-only arrays all were compiled anew."""
+    return np.require(values, dtype, ["C", "W"])
+
+
 def _add_pairwise(panels: np.ndarray) -> np.ndarray:
     """Add along the first axis in the order of a binary tree."""
     while len(panels) > 1:
         rest = panels[len(panels) // 2 * 2 :]
         panels = np.concatenate([panels[:-1:2] + panels[1::2], rest])
-    return panels[0]
+    return panels[0, ...]  # an array, even of a single number
 
 
 def _collect(sums: list[np.ndarray], n_samples: float) -> Statistics:
     total, v, (vb2, vx), by_term, cross = sums
     by_term = np.ascontiguousarray(np.moveaxis(by_term, -1, 0).swapaxes(2, 3))
-    return Statistics(float(total), n_samples, v, vb2, vx, *by_term, cross)
+    u, ur, ur_y, ur_y2, url, ur2, ur2_y2 = by_term
+    return Statistics(
+        log_likelihood=float(total), n_samples=n_samples, v=v, vb2=vb2, vx=vx,
+        u=u, ur=ur, ur_y=ur_y, ur_y2=ur_y2, url=url, ur2=ur2, ur2_y2=ur2_y2,
+        cross=cross,
+    )  # fmt: skip
+
+
+def is_compiled() -> bool:
+    """Tell whether the pass was compiled here before, in this process or on disk."""
+    folder = _pass.stats.cache_path
+    on_disk = folder is not None and any(Path(folder).glob("statistics_cpu._pass*.nbi"))
+    return bool(_pass.signatures) or on_disk

@@ -6,7 +6,7 @@ block's sums in the dtype, their totals in float64 with the rounding carried alo
 
 import logging
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -83,7 +83,7 @@ class _Layout(NamedTuple):
         """Put rows by times on the devices, as blocks by rows by times."""
         n_rows, span = len(rows), self.n_blocks * self.chunk
 
-        def take(index: tuple[slice, ...]) -> np.ndarray:
+        def take(index: Any) -> np.ndarray:
             first = (index[0].start or 0) // self.room * span
             part = rows[:, first : first + span]
             blocks = np.zeros((n_rows, self.room * self.chunk), dtype)
@@ -173,7 +173,7 @@ class JaxEStep:
                 _pass(
                     data,
                     layout.cut(weights[None], self._mesh, self._dtype),
-                    layout.n_blocks,
+                    np.asarray(layout.n_blocks),
                     _take_model(parameters, self._jacobian, self._dtype),
                     mesh=self._mesh,
                     with_scores=scores is not None,
@@ -183,9 +183,12 @@ class JaxEStep:
             scores[:] = layout.join(blocks)
         log_likelihood, v, vb2, vx, by_term, cross = totals
         n_samples = float(weights.sum())
+        u, ur, ur_y, ur_y2, url, ur2, ur2_y2 = by_term
         return Statistics(
-            float(log_likelihood), n_samples, v, vb2, vx, *by_term, cross
-        )
+            log_likelihood=float(log_likelihood), n_samples=n_samples, v=v, vb2=vb2,
+            vx=vx, u=u, ur=ur, ur_y=ur_y, ur_y2=ur_y2, url=url, ur2=ur2,
+            ur2_y2=ur2_y2, cross=cross,
+        )  # fmt: skip
 
     def _place(self, parameters: AmicaParameters) -> tuple[_Layout, jax.Array]:
         """Choose the block, and put the data on the devices."""
@@ -193,22 +196,23 @@ class JaxEStep:
         layout = _Layout(self._x.shape[1], len(devices), chunk=1)
         itemsize = np.dtype(self._dtype).itemsize
         chunk = self._chunk or _choose_chunk(
-            devices[0], layout.n_blocks, parameters.mu.size * itemsize
+            devices[0].platform,
+            devices[0].memory_stats(),
+            layout.n_blocks,
+            parameters.mu.size * itemsize,
         )
         layout = layout._replace(chunk=chunk)
         return layout, layout.cut(self._x, self._mesh, self._dtype)
 
 
 def _choose_chunk(
-    device: jax.Device,  # pyright: ignore[reportInvalidTypeForm]
-    n_times: int,
-    term_bytes: int,
+    platform: str, memory: dict[str, int] | None, n_times: int, term_bytes: int
 ) -> int:
     """Choose the samples of a block, where one of all terms takes so many bytes."""
-    if device.platform == "cpu":
+    if platform == "cpu":
         chunk = _CACHE_BYTES // term_bytes
     else:
-        memory = device.memory_stats() or {}
+        memory = memory or {}
         free = memory.get("bytes_limit", _UNKNOWN_FREE) - memory.get("bytes_in_use", 0)
         chunk = min(int(_FREE_SHARE * free) // (10 * term_bytes), n_times + _GRAIN - 1)
     return max(_GRAIN, chunk // _GRAIN * _GRAIN)
@@ -226,7 +230,7 @@ def _take_model(parameters: AmicaParameters, jacobian: float, dtype: str) -> _Mo
 def _pass(
     data: Float[Array, "blocks components chunk"],
     weights: Float[Array, "blocks 1 chunk"],
-    n_blocks: int | Array,
+    n_blocks: Array,
     model: _Model,
     *,
     mesh: Mesh,

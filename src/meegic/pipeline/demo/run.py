@@ -7,6 +7,7 @@ from pathlib import Path
 from meegic.base.files import make_folder
 from meegic.base.record import make_record
 from meegic.bids.export import write_recording
+from meegic.pipeline.demo.components import show_components
 from meegic.pipeline.demo.findings import show_damage, show_findings
 from meegic.pipeline.demo.recording import show_recording
 from meegic.pipeline.demo.state import Demo
@@ -30,6 +31,7 @@ STEPS: tuple[tuple[str, Callable[[Demo], None]], ...] = (
     ("drawing the recording", partial(show_recording, line_freq_hz=LINE_FREQ_HZ)),
     ("checking the recording", show_findings),
     ("checking damaged copies", show_damage),
+    ("separating the sources", show_components),
     ("drawing the truth", show_truth),
 )
 """What is announced, and the step; a new stage adds its own."""

@@ -69,16 +69,16 @@ class Demo:
         )
 
     def compare_near(
-        self, what: str, truth: float, found: float, bound: float, unit: str
+        self, what: str, truth: float, found: float, bound: float, unit: str = ""
     ) -> None:
         """Add a comparison that allows a distance."""
         good = abs(found - truth) <= bound
         self.comparisons.append(
             Comparison(
                 what,
-                f"{truth:.4g} {unit}",
-                f"{found:.4g} {unit}",
-                f"within {bound:g} {unit}",
+                f"{truth:.4g} {unit}".rstrip(),
+                f"{found:.4g} {unit}".rstrip(),
+                f"within {bound:g} {unit}".rstrip(),
                 good,
             )
         )

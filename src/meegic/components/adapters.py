@@ -1,0 +1,90 @@
+"""What scripts for scikit-learn and pyAMICA pass and expect, in our words."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import NotFittedError as SklearnNotFittedError
+
+from meegic.base.checks import check_count, check_option
+from meegic.base.errors import NotFittedError, OptionError
+from meegic.base.record import draw_seed
+from meegic.components.checkpoint import Checkpoints
+
+
+class SeedArray(np.ndarray):
+    """A NumPy array that also answers as a tensor does, for scripts of pyAMICA."""
+
+    def numpy(self) -> np.ndarray:
+        """Give the plain array."""
+        return np.asarray(self)
+
+    def cpu(self) -> "SeedArray":
+        """Stay where it is."""
+        return self
+
+    def detach(self) -> "SeedArray":
+        """Stay as it is: nothing is attached."""
+        return self
+
+
+class AmicaNotFittedError(NotFittedError, SklearnNotFittedError):
+    """A result of `AMICA` was asked for before its fit."""
+
+
+def make_checkpoints(given: dict[str, Any]) -> Checkpoints | None:
+    """Choose where states of a fit are kept; nowhere unless asked for."""
+    every, path = given["checkpoint_every"], given["checkpoint_path"]
+    check_count("checkpoint_every", every, low=0)
+    if not every and path is None:
+        return None
+    return Checkpoints(Path(path or "amica_checkpoint.npz"), every=every)
+
+
+def take_seed(random_state: Any) -> int:
+    """Take scikit-learn's forms of a random state to a seed."""
+    if isinstance(random_state, np.random.Generator):
+        return int(random_state.integers(2**32))
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31))
+    return draw_seed(random_state)
+
+
+def take_mask(X: Any, weights: Any) -> tuple[Any, np.ndarray | None]:
+    """Let masked elements take the weight of their sample away."""
+    weights = None if weights is None else np.asarray(weights, dtype=float)
+    if not isinstance(X, np.ma.MaskedArray):
+        return X, weights
+    kept = ~np.ma.getmaskarray(X).reshape(len(X), -1).any(axis=1)
+    ones = np.ones(len(X)) if weights is None else weights
+    return X.filled(0), ones * kept
+
+
+def name_dtype(dtype: Any) -> str:
+    """Name a precision that is given as text or as a type of NumPy or torch."""
+    text = str(dtype).removeprefix("torch.")
+    if isinstance(dtype, (type, np.dtype)):
+        text = np.dtype(dtype).name
+    check_option("dtype", text, ["float64", "float32"])
+    return text
+
+
+def name_device(device: Any) -> str:
+    """Name a device in this package's words."""
+    kind, _, index = str(device).partition(":")
+    if kind not in ("cpu", "gpu", "cuda") or (index and not index.isdigit()):
+        raise OptionError(
+            f"device must be 'cpu', 'gpu' or 'cuda', but got {str(device)!r}.",
+            hint="Apple's and Intel's accelerators have no float64; use 'cpu'.",
+        )
+    return "gpu" if kind == "cuda" else kind
+
+
+def as_seed_array(array: np.ndarray) -> SeedArray:
+    """Give an array the methods that scripts of pyAMICA call."""
+    return np.ascontiguousarray(array).view(SeedArray)
+
+
+def pad(values: np.ndarray, length: int) -> np.ndarray:
+    """Fill up with zeros."""
+    return np.concatenate([values, np.zeros(length - len(values))])

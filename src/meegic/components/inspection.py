@@ -1,0 +1,164 @@
+"""What a fit asks of its data, and what it warns of before it begins."""
+
+import hashlib
+import warnings
+
+import numpy as np
+from jaxtyping import Float
+
+from meegic.base.arrays import Array
+from meegic.base.checks import check_data, check_finite, check_shape
+from meegic.base.errors import DataWarning, InputError
+from meegic.components.whiten import RANK_TOLERANCE
+
+_LARGE_NORM = 50.0  # of a sphered sample, in units of what is usual
+_BLOCK = 2**14
+_BLOCK_S = 10.0  # of the parts whose rank is looked at
+
+
+def check_recording_array(data: object) -> Float[np.ndarray, "channels times"]:
+    """Take channels by times, finite, enough of both, or say why not.
+
+    Parameters
+    ----------
+    data : array-like, shape (n_channels, n_times)
+        The recording.
+
+    Returns
+    -------
+    array, shape (n_channels, n_times)
+        The same values in floating point.
+    """
+    array = check_data("data", data)
+    check_finite("data", array)
+    n_channels, n_times = array.shape
+    if n_channels < 2:
+        raise InputError(
+            f"data must have at least 2 channels to be unmixed, but got {n_channels}."
+        )
+    if n_times < 2 * n_channels:
+        raise InputError(
+            f"data must have at least {2 * n_channels} times for {n_channels} channels,"
+            f" but got {n_times}.",
+            hint="Take a longer recording, or fewer channels.",
+        )
+    return array
+
+
+def check_weights(weights: Array | None, n_times: int) -> Float[np.ndarray, " times"]:
+    """Take the weights of the samples: finite, not negative, some positive.
+
+    Parameters
+    ----------
+    weights : array, shape (n_times,) | None
+        As the caller gave them.
+    n_times : int
+        How many there must be.
+
+    Returns
+    -------
+    array, shape (n_times,)
+        Ones when none were given.
+    """
+    if weights is None:
+        return np.ones(n_times)
+    weights = np.asarray(weights, dtype=float)
+    check_shape("weights", weights, (n_times,))
+    if not (np.isfinite(weights).all() and (weights >= 0).all()):
+        raise InputError("weights must be finite and not negative.")
+    if not (weights > 0).any():
+        raise InputError(
+            "the weights are zero everywhere: nothing is left to be fitted.",
+            hint="Look at which spans are marked as bad.",
+        )
+    return weights
+
+
+def warn_about_data(
+    x: Float[np.ndarray, "components times"],
+    weights: Float[np.ndarray, " times"],
+    *,
+    sfreq: float | None = None,
+) -> None:
+    """Warn of data that are short, extreme or locally flat; the fit goes on.
+
+    Parameters
+    ----------
+    x : array, shape (n_components, n_times)
+        Sphered data.
+    weights : array, shape (n_times,)
+        Samples without weight do not count.
+    sfreq : float | None
+        The sampling rate in Hz, to look at blocks of ten seconds.
+    """
+    n, n_times = x.shape
+    n_used = int((weights > 0).sum())
+    if n_used < 20 * n**2:
+        warnings.warn(
+            f"{n_used} samples are few for {n} components: 20 x {n}^2 = {20 * n**2} "
+            "is what a stable decomposition takes.",
+            DataWarning,
+            stacklevel=3,
+        )
+    _warn_about_rank(x, weights, _BLOCK_S * sfreq if sfreq else max(2000, 10 * n))
+    norms = np.concatenate(
+        [
+            np.einsum("it,it->t", part, part)
+            for part in (x[:, at : at + _BLOCK] for at in range(0, n_times, _BLOCK))
+        ]
+    )
+    extreme = np.flatnonzero((norms > _LARGE_NORM**2 * n) & (weights > 0))
+    if len(extreme):
+        shown = ", ".join(f"{one}" for one in extreme[:5])
+        warnings.warn(
+            f"{len(extreme)} samples are more than {_LARGE_NORM:.0f} times larger than "
+            f"usual, at {shown}{', ...' if len(extreme) > 5 else ''}; do_reject=True "
+            "leaves them out.",
+            DataWarning,
+            stacklevel=3,
+        )
+
+
+def hash_data(
+    data: Float[np.ndarray, "channels times"], weights: Float[np.ndarray, " times"]
+) -> str:
+    """Compute the sha256 of data and weights, block by block.
+
+    Parameters
+    ----------
+    data : array, shape (n_channels, n_times)
+        The recording.
+    weights : array, shape (n_times,)
+        The weights of its samples.
+
+    Returns
+    -------
+    str
+        The digest, whatever the layout in memory is.
+    """
+    total = hashlib.sha256(f"{data.dtype.str}{data.shape}".encode())
+    for at in range(0, data.shape[1], _BLOCK):
+        total.update(np.ascontiguousarray(data[:, at : at + _BLOCK]).data)
+    total.update(np.ascontiguousarray(weights).data)
+    return total.hexdigest()
+
+
+def _warn_about_rank(x: np.ndarray, weights: np.ndarray, length: float) -> None:
+    """Warn of blocks in which some directions are empty, as repair leaves them."""
+    n, block = len(x), int(max(length, 2 * len(x)))
+    low = {}
+    for at in range(0, x.shape[1] - block + 1, block):
+        part = x[:, at : at + block] * (weights[at : at + block] > 0)
+        values = np.linalg.eigvalsh(part @ part.T)
+        rank = int((values > RANK_TOLERANCE * values[-1]).sum()) if values[-1] else n
+        if rank < n:
+            low[at] = rank
+    if low:
+        at, rank = next(iter(low.items()))
+        warnings.warn(
+            f"{len(low)} blocks of {block} samples have fewer dimensions than the "
+            f"whole recording: the one at sample {at} has {rank} of {n}. Repair or "
+            "interpolation does that; a lower n_components avoids it.",
+            DataWarning,
+            stacklevel=4,
+        )

@@ -1,0 +1,58 @@
+"""Rejection: which samples are so improbable that a fit leaves them out."""
+
+import warnings
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from meegic.base.errors import DataWarning, InputError
+from meegic.components.options import AmicaOptions
+
+_MAX_REJECTED = 0.2
+
+
+def find_kept(
+    values: Float[np.ndarray, " times"],
+    kept: Bool[np.ndarray, " times"],
+    options: AmicaOptions,
+) -> Bool[np.ndarray, " times"]:
+    """Find the samples whose log-likelihood is not far below that of the others.
+
+    Parameters
+    ----------
+    values : array, shape (n_times,)
+        Log-likelihoods.
+    kept : array of bool, shape (n_times,)
+        Samples that were kept until now.
+    options : AmicaOptions
+        How far is far; pyAMICA takes all samples for the statistics.
+
+    Returns
+    -------
+    array of bool, shape (n_times,)
+        Samples that are kept from now on, none that was not before.
+    """
+    seed = options.compat == "pyamica"
+    base = values if seed else values[kept]
+    bound = base.mean() - options.reject_sigma * base.std(ddof=1 if seed else 0)
+    return kept & (values >= bound)
+
+
+def check_kept(
+    kept: Bool[np.ndarray, " times"], weights: Float[np.ndarray, " times"], n: int
+) -> None:
+    """Refuse to go on with too few samples, and warn when many are left out."""
+    n_used, n_left = int((weights > 0).sum()), int((kept & (weights > 0)).sum())
+    if n_left < 2 * n:
+        raise InputError(
+            f"rejection leaves {n_left} samples, but {n} components need {2 * n}.",
+            hint="Raise reject_sigma, or clean the data first.",
+        )
+    if n_left < (1 - _MAX_REJECTED) * n_used:
+        share = 100 * (1 - n_left / n_used)
+        warnings.warn(
+            f"{share:.0f} % of the samples are rejected as outliers; reject_sigma may "
+            "be too small.",
+            DataWarning,
+            stacklevel=2,
+        )
