@@ -205,7 +205,9 @@ def test_spikes_are_rejected(recording, solver, caplog):
         model = fit_amica(
             data, options, callback=lambda at: counts.append(at.n_rejected)
         )
-        plain = fit_amica(data, AmicaOptions(solver=solver, max_iter=150, newt_start=20))
+        plain = fit_amica(
+            data, AmicaOptions(solver=solver, max_iter=150, newt_start=20)
+        )
     assert model.rejected.dtype == bool
     assert model.rejected.shape == (3200,)
     assert model.rejected[spikes].all()
@@ -279,9 +281,7 @@ def test_the_best_of_several_starts_goes_on():
     assert_allclose(np.isin(model.restarts.max(), model.history.log_likelihood), True)
 
 
-@pytest.mark.parametrize(
-    "given", [{"max_iter": 5, "solver": "em"}, {"max_iter": 12}]
-)
+@pytest.mark.parametrize("given", [{"max_iter": 5, "solver": "em"}, {"max_iter": 12}])
 def test_the_limit_is_said(recording, given):
     with pytest.warns(ConvergenceWarning, match=f"max_iter={given['max_iter']} while"):
         model = fit_amica(recording[0], AmicaOptions(**given))
@@ -298,8 +298,8 @@ def test_the_limit_is_said(recording, given):
     [
         ({"lrate": 1e-3, "lrate0": 1e-3, "min_dll": 1.0}, "min_dll"),
         ({"min_nd": 0.05}, "min_nd"),
-        ({"minlrate": 0.5, "newt_start": 2, "safeguard": False, "lrate": 0.5,
-          "lrate0": 1.0}, "minlrate"),
+        ({"minlrate": 1.0, "lrate": 1.0, "lrate0": 1.0, "newt_start": 3,
+          "newt_ramp": 1, "safeguard": False}, "minlrate"),
     ],
 )  # fmt: skip
 def test_reasons_of_em_to_stop(recording, given, reason):

@@ -79,6 +79,14 @@ def test_a_damaged_newest_state_gives_way_to_the_one_before(kept, whole, spoil):
     assert fit(DATA, checkpoints=kept, **OPTIONS).stop_reason == "max_iter"
 
 
+def test_row_59_66_a_damaged_future_goes_when_another_one_has_come(kept):
+    """Else it would be met again after each interruption."""
+    kept.name(20).write_bytes(b"no state")
+    with pytest.warns(DataWarning, match="An older checkpoint takes its place"):
+        fit(DATA, checkpoints=kept, **{**OPTIONS, "max_iter": 18})
+    assert set(kept.find()) == {15, 18}
+
+
 def test_row_66_forged_state_is_damaged(kept, whole):
     """Another value under the old digest: in order for zip, but not for us."""
     content = read_flat(kept.name(20), checkpoint._Content, version=1)

@@ -102,7 +102,7 @@ def test_dependent_channels_lower_the_rank(data, kind):
 @pytest.mark.parametrize("factor", [1e-15, 1e-13, 1e-6, 2.0**20, 1e6, 1e9])
 def test_row_28_units(data, factor):
     plain, other = fit_amica(data, SHARP), fit_amica(factor * data, SHARP)
-    assert plain.stop_reason == other.stop_reason == "min_nd"
+    assert max(one.history.gradient_norm[-1] for one in (plain, other)) < 1e-10
     ours = scaled_sources(plain, data)
     assert np.abs(ours - scaled_sources(other, factor * data)).max() < 1e-8
     shifted = plain.log_likelihood - np.log(factor)
@@ -381,13 +381,26 @@ def fail(progress):
 
 
 def test_row_53_other_flags_of_jax(data):
+    given = {"max_iter": 2, "chunk_t": 320}
     x = data[:, :320]
-    plain = fit_quietly(x, AmicaOptions(max_iter=2, kernel="jax"))
-    with jax.disable_jit(), jax.debug_nans(True):
-        other = fit_quietly(x, AmicaOptions(max_iter=2, kernel="jax"))
-        assert jax.config.jax_disable_jit
+    plain = fit_quietly(x, AmicaOptions(kernel="jax", **given))
+    with jax.debug_nans(True):
+        strict = fit_quietly(x, AmicaOptions(kernel="jax", **given))
         assert jax.config.jax_debug_nans
-    assert_allclose(other.parameters.unmix, plain.parameters.unmix, rtol=1e-9)
+    assert_array_equal(strict.parameters.unmix, plain.parameters.unmix)
+    with jax.disable_jit():
+        eager = fit_quietly(x, AmicaOptions(**given))
+        assert jax.config.jax_disable_jit
+    assert_allclose(eager.parameters.unmix, plain.parameters.unmix, rtol=1e-9)
+
+
+@pytest.mark.slow
+def test_row_53_without_compilation(data):
+    x, options = data[:, :320], AmicaOptions(kernel="jax", max_iter=1, chunk_t=320)
+    plain = fit_quietly(x, options)
+    with jax.disable_jit():
+        eager = fit_quietly(x, options)
+    assert_allclose(eager.log_likelihood, plain.log_likelihood, rtol=1e-12)
 
 
 def test_row_53_the_kernels_agree(data):

@@ -9,7 +9,6 @@ from rich.console import Console
 
 from meegic.components.amica import fit_amica
 from meegic.components.loop import FitProgress
-from meegic.components.options import AmicaOptions
 from meegic.pipeline.progress import show_progress
 
 
@@ -73,8 +72,8 @@ def test_fit_is_the_same_with_a_bar_and_tells_it_all_iterations():
     data = np.random.default_rng(0).laplace(size=(2, 500))
     console = make_console(terminal=True)
     with show_progress(console=console) as callback:
-        model = fit_amica(data, AmicaOptions(max_iter=20), callback=callback)
-    plain = fit_amica(data, AmicaOptions(max_iter=20))
+        model = fit_amica(data, callback=callback)
+    plain = fit_amica(data)
     assert model.log_likelihood == plain.log_likelihood
     assert f"iteration {len(model.history.seconds)}, pass" in shown(console)
     assert f"LL {model.history.log_likelihood[-1]:.5f}" in shown(console)
