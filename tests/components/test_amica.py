@@ -159,14 +159,14 @@ def test_the_order_of_times_does_not_matter(peaked, sharp):
 def test_the_default_fit_is_random_only_by_its_seed(recording):
     data, _ = recording
     options = AmicaOptions(n_models=2, max_iter=40, do_reject=True, n_restarts=2)
-    before = np.random.get_state()[1].copy()
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         first, again, other = (fit_amica(data, options, seed=k) for k in (3, 3, 4))
         chunked = fit_amica(data, AmicaOptions(max_iter=8, chunk_t=64))
         plain = fit_amica(data, AmicaOptions(max_iter=8))
         drawn = [fit_amica(data, AmicaOptions(max_iter=2), seed=None) for _ in "ab"]
-    assert_array_equal(np.random.get_state()[1], before)
+    assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
     for one, two in zip(first.parameters, again.parameters, strict=True):
         assert_array_equal(one, two)
     assert_array_equal(first.rejected, again.rejected)
@@ -191,7 +191,7 @@ def test_rejection_that_is_off_changes_no_bit(recording):
 
 @pytest.mark.parametrize("solver", ["em", "quasi-newton"])
 def test_spikes_are_rejected(recording, solver, caplog):
-    data, mixing = recording
+    data, _ = recording
     spikes = [100, 1500, 3000]
     data = data.copy()
     data[:, spikes] *= 500
@@ -224,7 +224,7 @@ def test_spikes_are_rejected(recording, solver, caplog):
 
 
 def test_float32_ends_in_float64(recording):
-    data, mixing = recording
+    data, _ = recording
     given = {"use_min_dll": False, "max_iter": 100, "solver": "em"}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

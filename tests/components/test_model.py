@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import logsumexp
+from tests.components.dense import compute_dense, draw_problem
+from tests.components.fits import simulate
 
 from meegic.base.errors import InputError, OptionError, ShapeError
 from meegic.components.amica import fit_amica
@@ -16,8 +18,6 @@ from meegic.components.model import (
 from meegic.components.options import AmicaOptions
 from meegic.components.parameters import AmicaParameters
 from meegic.components.whiten import fit_whitener
-from tests.components.dense import compute_dense, draw_problem
-from tests.components.fits import simulate
 
 
 @pytest.fixture(scope="module")
@@ -123,5 +123,5 @@ def test_samples_have_the_density(fitted):
 
 def test_a_model_equals_itself_only(fitted):
     model, _ = fitted
-    assert model == model  # noqa: PLR0124
+    assert model == model
     assert (model.n_models, model.n_components) == (2, 3)

@@ -123,4 +123,4 @@ def test_refusals(recording):
     with pytest.raises(OptionError, match="sphering must be 'zca', 'pca' or 'none'"):
         unwrap(fit_whitener)(recording, sphering="ica")
     with pytest.raises(ShapeError, match=r"scale must have shape \(6\)"):
-        fit_whitener(recording, scale=np.ones(5))
+        unwrap(fit_whitener)(recording, scale=np.ones(5))

@@ -33,7 +33,13 @@ class AmicaNotFittedError(NotFittedError, SklearnNotFittedError):
 
 
 def make_checkpoints(given: dict[str, Any]) -> Checkpoints | None:
-    """Choose where states of a fit are kept; nowhere unless asked for."""
+    """Choose where states of a fit are kept; nowhere unless asked for.
+
+    Examples
+    --------
+    >>> make_checkpoints({"checkpoint_every": 0, "checkpoint_path": None}) is None
+    True
+    """
     every, path = given["checkpoint_every"], given["checkpoint_path"]
     check_count("checkpoint_every", every, low=0)
     if not every and path is None:
@@ -42,7 +48,13 @@ def make_checkpoints(given: dict[str, Any]) -> Checkpoints | None:
 
 
 def take_seed(random_state: Any) -> int:
-    """Take scikit-learn's forms of a random state to a seed."""
+    """Take scikit-learn's forms of a random state to a seed.
+
+    Examples
+    --------
+    >>> take_seed(7)
+    7
+    """
     if isinstance(random_state, np.random.Generator):
         return int(random_state.integers(2**32))
     if isinstance(random_state, np.random.RandomState):
@@ -51,7 +63,13 @@ def take_seed(random_state: Any) -> int:
 
 
 def take_mask(X: Any, weights: Any) -> tuple[Any, np.ndarray | None]:
-    """Let masked elements take the weight of their sample away."""
+    """Let masked elements take the weight of their sample away.
+
+    Examples
+    --------
+    >>> take_mask(np.ma.masked_invalid([[1.0, np.nan], [1.0, 2.0]]), None)[1]
+    array([0., 1.])
+    """
     weights = None if weights is None else np.asarray(weights, dtype=float)
     if not isinstance(X, np.ma.MaskedArray):
         return X, weights
@@ -61,7 +79,13 @@ def take_mask(X: Any, weights: Any) -> tuple[Any, np.ndarray | None]:
 
 
 def name_dtype(dtype: Any) -> str:
-    """Name a precision that is given as text or as a type of NumPy or torch."""
+    """Name a precision that is given as text or as a type of NumPy or torch.
+
+    Examples
+    --------
+    >>> name_dtype(np.float32)
+    'float32'
+    """
     text = str(dtype).removeprefix("torch.")
     if isinstance(dtype, (type, np.dtype)):
         text = np.dtype(dtype).name
@@ -70,7 +94,13 @@ def name_dtype(dtype: Any) -> str:
 
 
 def name_device(device: Any) -> str:
-    """Name a device in this package's words."""
+    """Name a device in this package's words.
+
+    Examples
+    --------
+    >>> name_device("cuda:0")
+    'gpu'
+    """
     kind, _, index = str(device).partition(":")
     if kind not in ("cpu", "gpu", "cuda") or (index and not index.isdigit()):
         raise OptionError(
@@ -81,10 +111,22 @@ def name_device(device: Any) -> str:
 
 
 def as_seed_array(array: np.ndarray) -> SeedArray:
-    """Give an array the methods that scripts of pyAMICA call."""
+    """Give an array the methods that scripts of pyAMICA call.
+
+    Examples
+    --------
+    >>> as_seed_array(np.ones(2)).cpu().numpy()
+    array([1., 1.])
+    """
     return np.ascontiguousarray(array).view(SeedArray)
 
 
 def pad(values: np.ndarray, length: int) -> np.ndarray:
-    """Fill up with zeros."""
+    """Fill up with zeros.
+
+    Examples
+    --------
+    >>> pad(np.ones(1), 3)
+    array([1., 0., 0.])
+    """
     return np.concatenate([values, np.zeros(length - len(values))])

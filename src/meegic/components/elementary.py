@@ -158,6 +158,11 @@ def fast_exp(x: float) -> float:
     """Compute exp(x) for x <= 700 in compiled code; below -708 it stays there.
 
     In float32 the bounds are 88 and -87. Two units of the last digit at most.
+
+    Examples
+    --------
+    >>> njit(lambda x: fast_exp(x))(0.0)
+    1.0
     """
     raise NotImplementedError("for compiled functions only")
 
@@ -166,6 +171,11 @@ def fast_log(x: float) -> float:
     """Compute log(x) of a positive normal number in compiled code.
 
     Two units of the last digit at most; no check of zero, infinity or NaN.
+
+    Examples
+    --------
+    >>> njit(lambda x: fast_log(x))(1.0)
+    0.0
     """
     raise NotImplementedError("for compiled functions only")
 

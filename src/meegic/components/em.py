@@ -227,6 +227,20 @@ def m_step(
     AmicaParameters
         The next parameters. A model that explains less than two samples for each
         component keeps all but its weight.
+
+    Examples
+    --------
+    >>> from meegic.components.kernels import make_estep
+    >>> from meegic.components.parameters import draw_parameters
+    >>> x = np.random.default_rng(0).laplace(size=(2, 500))
+    >>> start = draw_parameters(2)
+    >>> sums = make_estep(x)(start, np.ones(500))
+    >>> from meegic.components.options import AmicaOptions
+    >>> direction = natural_direction(sums)
+    >>> options = AmicaOptions()
+    >>> moved = m_step(start, sums, direction, options, lrate=0.1, rholrate=0.05)
+    >>> likelihood(make_estep(x)(moved, np.ones(500))) > likelihood(sums)
+    True
     """
     old = parameters
     explained = at_least(sums.v)
@@ -254,7 +268,13 @@ def m_step(
 
 
 def floor_weights(weights: np.ndarray, axis: int) -> np.ndarray:
-    """Keep every weight positive, and their sum 1."""
+    """Keep every weight positive, and their sum 1.
+
+    Examples
+    --------
+    >>> floor_weights(np.array([2.0, 2.0]), axis=0)
+    array([0.5, 0.5])
+    """
     weights = np.maximum(weights, _SMALLEST_WEIGHT)
     return weights / weights.sum(axis=axis, keepdims=True)
 
@@ -262,7 +282,15 @@ def floor_weights(weights: np.ndarray, axis: int) -> np.ndarray:
 def keep_dead(
     old: AmicaParameters, new: AmicaParameters, alive: np.ndarray
 ) -> AmicaParameters:
-    """Take the old parameters of models that are not alive."""
+    """Take the old parameters of models that are not alive.
+
+    Examples
+    --------
+    >>> from meegic.components.parameters import draw_parameters
+    >>> one, two = draw_parameters(2), draw_parameters(2, rho=1.0)
+    >>> keep_dead(one, two, np.array([False])).rho.max()
+    np.float64(1.5)
+    """
     if alive.all():
         return new
     pairs = zip(old, new, strict=True)
@@ -272,12 +300,30 @@ def keep_dead(
 
 
 def likelihood(sums: Statistics) -> float:
-    """Compute the log-likelihood per sample and component."""
+    """Compute the log-likelihood per sample and component.
+
+    Examples
+    --------
+    >>> from meegic.components.kernels import make_estep
+    >>> from meegic.components.parameters import draw_parameters
+    >>> x = np.random.default_rng(0).laplace(size=(2, 500))
+    >>> start = draw_parameters(2)
+    >>> sums = make_estep(x)(start, np.ones(500))
+    >>> round(likelihood(sums), 2)
+    -1.81
+    """
     return float(sums.log_likelihood / (sums.n_samples * sums.cross.shape[1]))
 
 
 def empty_statistics(parameters: AmicaParameters) -> Statistics:
-    """Make statistics of no samples."""
+    """Make statistics of no samples.
+
+    Examples
+    --------
+    >>> from meegic.components.parameters import draw_parameters
+    >>> empty_statistics(draw_parameters(2)).n_samples
+    0.0
+    """
     term = np.zeros_like(parameters.mu)
     place = np.zeros_like(parameters.center)
     return Statistics(

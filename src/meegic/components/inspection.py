@@ -28,6 +28,11 @@ def check_recording_array(data: object) -> Float[np.ndarray, "channels times"]:
     -------
     array, shape (n_channels, n_times)
         The same values in floating point.
+
+    Examples
+    --------
+    >>> check_recording_array(np.ones((2, 9), dtype=int)).dtype
+    dtype('float64')
     """
     array = check_data("data", data)
     check_finite("data", array)
@@ -59,6 +64,11 @@ def check_weights(weights: Array | None, n_times: int) -> Float[np.ndarray, " ti
     -------
     array, shape (n_times,)
         Ones when none were given.
+
+    Examples
+    --------
+    >>> check_weights(None, 2)
+    array([1., 1.])
     """
     if weights is None:
         return np.ones(n_times)
@@ -90,6 +100,11 @@ def warn_about_data(
         Samples without weight do not count.
     sfreq : float | None
         The sampling rate in Hz, to look at blocks of ten seconds.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).normal(size=(2, 4000))
+    >>> warn_about_data(x, np.ones(4000), sfreq=100.0)  # nothing to be said
     """
     n, n_times = x.shape
     n_used = int((weights > 0).sum())
@@ -135,6 +150,11 @@ def hash_data(
     -------
     str
         The digest, whatever the layout in memory is.
+
+    Examples
+    --------
+    >>> len(hash_data(np.ones((2, 9)), np.ones(9)))
+    64
     """
     total = hashlib.sha256(f"{data.dtype.str}{data.shape}".encode())
     for at in range(0, data.shape[1], _BLOCK):

@@ -57,7 +57,13 @@ def make_estep(
 
 
 def pick_kernel(kernel: str, device: str) -> str:
-    """Decide who computes: the kernel that was asked for, or the one that fits."""
+    """Decide who computes: the kernel that was asked for, or the one that fits.
+
+    Examples
+    --------
+    >>> pick_kernel("jax", "cpu")
+    'jax'
+    """
     if kernel != "auto":
         return kernel
     alone = device == "cpu" and len(jax.devices("cpu")) == 1

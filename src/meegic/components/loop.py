@@ -373,7 +373,13 @@ class Problem:
 
 
 def make_solver(options: AmicaOptions) -> Solver:
-    """Make the solver that the options ask for."""
+    """Make the solver that the options ask for.
+
+    Examples
+    --------
+    >>> make_solver(AmicaOptions()).name
+    'quasi-newton'
+    """
     if options.picked_solver == "em":
         return EmSolver(options)
     return QuasiNewtonSolver(options)

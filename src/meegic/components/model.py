@@ -192,7 +192,16 @@ class AmicaModel:
 def compute_sensor_variances(
     whitener: Whitener, parameters: AmicaParameters
 ) -> Float[np.ndarray, "models components"]:
-    """Compute the variance that every component has at all sensors together."""
+    """Compute the variance that every component has at all sensors together.
+
+    Examples
+    --------
+    >>> from meegic.components.parameters import draw_parameters
+    >>> from meegic.components.whiten import fit_whitener
+    >>> whitener = fit_whitener(np.random.default_rng(0).normal(size=(2, 100)))
+    >>> compute_sensor_variances(whitener, draw_parameters(2)).shape
+    (1, 2)
+    """
     maps = (whitener.inverse * whitener.scale[:, None]) @ np.linalg.inv(
         parameters.unmix
     )
@@ -215,6 +224,15 @@ def order_parameters(
     -------
     AmicaParameters
         The same model: no likelihood or posterior changes.
+
+    Examples
+    --------
+    >>> from meegic.components.parameters import draw_parameters
+    >>> from meegic.components.whiten import fit_whitener
+    >>> whitener = fit_whitener(np.random.default_rng(0).normal(size=(2, 100)))
+    >>> ordered = order_parameters(whitener, draw_parameters(2))
+    >>> bool((np.diff(compute_sensor_variances(whitener, ordered)) <= 0).all())
+    True
     """
     models = np.argsort(-parameters.weight, kind="stable")
     parameters = AmicaParameters(*(one[models] for one in parameters))
@@ -233,7 +251,15 @@ def order_parameters(
 def permute_components(
     parameters: AmicaParameters, order: np.ndarray
 ) -> AmicaParameters:
-    """Bring the components of each model into an order (n_models, n_components)."""
+    """Bring the components of each model into an order (n_models, n_components).
+
+    Examples
+    --------
+    >>> from meegic.components.parameters import draw_parameters
+    >>> permute_components(draw_parameters(2), np.array([[1, 0]])).unmix
+    array([[[0., 1.],
+            [1., 0.]]])
+    """
     rows = np.take_along_axis(parameters.unmix, order[:, :, None], axis=1)
     by_term = {
         name: np.take_along_axis(getattr(parameters, name), order[:, None], axis=2)

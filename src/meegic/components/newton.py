@@ -59,6 +59,16 @@ def compute_curvature(parameters: AmicaParameters, sums: Statistics) -> Curvatur
     -------
     Curvature
         For all sources of all models.
+
+    Examples
+    --------
+    >>> from meegic.components.kernels import make_estep
+    >>> from meegic.components.parameters import draw_parameters
+    >>> x = np.random.default_rng(0).laplace(size=(2, 500))
+    >>> start = draw_parameters(2)
+    >>> sums = make_estep(x)(start, np.ones(500))
+    >>> compute_curvature(start, sums).kappa.shape
+    (1, 2)
     """
     explained = at_least(sums.v)[:, None]
     rho = parameters.rho
@@ -75,7 +85,18 @@ def compute_curvature(parameters: AmicaParameters, sums: Statistics) -> Curvatur
 def natural_direction(
     sums: Statistics,
 ) -> Float[np.ndarray, "models components components"]:
-    """Compute I - G / Nv; the mixing moves along minus A times it."""
+    """Compute I - G / Nv; the mixing moves along minus A times it.
+
+    Examples
+    --------
+    >>> from meegic.components.kernels import make_estep
+    >>> from meegic.components.parameters import draw_parameters
+    >>> x = np.random.default_rng(0).laplace(size=(2, 500))
+    >>> start = draw_parameters(2)
+    >>> sums = make_estep(x)(start, np.ones(500))
+    >>> natural_direction(sums).shape
+    (1, 2, 2)
+    """
     explained = at_least(sums.v)[:, None, None]
     return np.eye(sums.cross.shape[1]) - sums.cross / explained
 
@@ -96,6 +117,17 @@ def newton_direction(
     -------
     array, shape (n_models, n_components, n_components)
         A direction of ascent.
+
+    Examples
+    --------
+    >>> from meegic.components.kernels import make_estep
+    >>> from meegic.components.parameters import draw_parameters
+    >>> x = np.random.default_rng(0).laplace(size=(2, 500))
+    >>> start = draw_parameters(2)
+    >>> sums = make_estep(x)(start, np.ones(500))
+    >>> curvature = compute_curvature(start, sums)
+    >>> newton_direction(natural_direction(sums), curvature).shape
+    (1, 2, 2)
     """
     s1, s2 = curvature.pairs()
     lowest = (s1 + s2 - np.sqrt((s1 - s2) ** 2 + 4)) / 2
@@ -126,6 +158,17 @@ def newton_direction_or_natural(
         Newton's direction, or the natural gradient.
     fell_back : bool
         Whether any model has the natural gradient.
+
+    Examples
+    --------
+    >>> from meegic.components.kernels import make_estep
+    >>> from meegic.components.parameters import draw_parameters
+    >>> x = np.random.default_rng(0).laplace(size=(2, 500))
+    >>> start = draw_parameters(2)
+    >>> sums = make_estep(x)(start, np.ones(500))
+    >>> natural, curvature = natural_direction(sums), compute_curvature(start, sums)
+    >>> newton_direction_or_natural(natural, curvature, scope="model")[0].shape
+    (1, 2, 2)
     """
     good = np.asarray(curvature.positive().all(axis=(1, 2)))
     if scope == "all":
@@ -140,7 +183,14 @@ def direction_norm(
     parameters: AmicaParameters,
     direction: Float[np.ndarray, "models components components"],
 ) -> float:
-    """Compute the root mean square of A D, the change of the mixing at rate 1."""
+    """Compute the root mean square of A D, the change of the mixing at rate 1.
+
+    Examples
+    --------
+    >>> from meegic.components.parameters import draw_parameters
+    >>> direction_norm(draw_parameters(2), np.eye(2)[None])
+    0.7071067811865476
+    """
     change = np.linalg.inv(parameters.unmix) @ direction
     return float(np.sqrt(np.mean(change**2)))
 
@@ -148,7 +198,13 @@ def direction_norm(
 def at_least(
     explained: Float[np.ndarray, " models"],
 ) -> Float[np.ndarray, " models"]:
-    """Keep the weight of a model that explains nothing from being a divisor of zero."""
+    """Keep the weight of a model that explains nothing from being a divisor of zero.
+
+    Examples
+    --------
+    >>> at_least(np.zeros(1)) > 0
+    array([ True])
+    """
     return np.maximum(explained, np.finfo(float).tiny)
 
 

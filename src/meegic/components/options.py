@@ -134,6 +134,10 @@ class AmicaOptions:
         check_range("maxrho", self.maxrho, low=self.minrho, high=2.0)
         check_range("rho0", self.rho0, low=self.minrho, high=self.maxrho)
         check_range("invsigmax", self.invsigmax, low=self.invsigmin, open_low=True)
+        self._check_optional()
+        self._check_together()
+
+    def _check_optional(self) -> None:
         if self.min_dll is not None:
             check_range("min_dll", self.min_dll)
         if self.sfreq is not None:
@@ -142,7 +146,6 @@ class AmicaOptions:
             check_count("n_components", self.n_components)
         if self.chunk_t is not None:
             check_count("chunk_t", self.chunk_t)
-        self._check_together()
 
     def _check_together(self) -> None:
         if self.fix_init and self.n_models > 1:

@@ -105,6 +105,12 @@ def compute_constants(
         log(alpha beta / 2) - log gamma(1 + 1 / rho).
     models : array, shape (n_models,)
         log g + log abs det W + the jacobian.
+
+    Examples
+    --------
+    >>> terms, models = compute_constants(draw_parameters(2, n_mix=1, rho=1.0))
+    >>> print(terms.round(4), models)
+    [[[-0.6931 -0.6931]]] [0.]
     """
     terms = np.log(parameters.alpha * parameters.beta / 2) - gammaln(
         1 + 1 / parameters.rho
@@ -114,13 +120,26 @@ def compute_constants(
 
 
 def restore_gauge(parameters: AmicaParameters) -> AmicaParameters:
-    """Give the columns of the mixing unit length, without change of likelihood."""
+    """Give the columns of the mixing unit length, without change of likelihood.
+
+    Examples
+    --------
+    >>> doubled = rescale(draw_parameters(2), np.full((1, 2), 2.0))
+    >>> restore_gauge(doubled).unmix[0, 0]
+    array([1., 0.])
+    """
     scale = np.linalg.norm(np.linalg.inv(parameters.unmix), axis=1)
     return rescale(parameters, scale)
 
 
 def rescale(parameters: AmicaParameters, scale: np.ndarray) -> AmicaParameters:
-    """Multiply every source by its scale (n_models, n_components)."""
+    """Multiply every source by its scale (n_models, n_components).
+
+    Examples
+    --------
+    >>> rescale(draw_parameters(2), np.full((1, 2), 2.0)).mu[0, :, 0]
+    array([-2.,  0.,  2.])
+    """
     return parameters._replace(
         unmix=parameters.unmix * scale[:, :, None],
         mu=parameters.mu * scale[:, None],
@@ -129,11 +148,23 @@ def rescale(parameters: AmicaParameters, scale: np.ndarray) -> AmicaParameters:
 
 
 def move_center(parameters: AmicaParameters, center: np.ndarray) -> AmicaParameters:
-    """Move c and let mu follow, so that the likelihood stays as it is."""
+    """Move c and let mu follow, so that the likelihood stays as it is.
+
+    Examples
+    --------
+    >>> move_center(draw_parameters(2), np.ones((1, 2))).mu[0, :, 0]
+    array([-2., -1.,  0.])
+    """
     shift = np.einsum("hik,hk->hi", parameters.unmix, center - parameters.center)
     return parameters._replace(center=center, mu=parameters.mu - shift[:, None])
 
 
 def psi(rho: np.ndarray) -> np.ndarray:
-    """Compute the digamma function of 1 + 1 / rho."""
+    """Compute the digamma function of 1 + 1 / rho.
+
+    Examples
+    --------
+    >>> print(psi(np.array([1.0])).round(4))
+    [0.4228]
+    """
     return digamma(1 + 1 / rho)

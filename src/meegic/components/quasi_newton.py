@@ -255,7 +255,19 @@ class _Found(NamedTuple):
 def fix_gauge(
     parameters: AmicaParameters, sums: Statistics, options: AmicaOptions
 ) -> AmicaParameters:
-    """Scale the mixing's columns and center the models, at the same likelihood."""
+    """Scale the mixing's columns and center the models, at the same likelihood.
+
+    Examples
+    --------
+    >>> from meegic.components.kernels import make_estep
+    >>> from meegic.components.parameters import draw_parameters
+    >>> x = np.random.default_rng(0).laplace(size=(2, 500))
+    >>> start = draw_parameters(2)
+    >>> sums = make_estep(x)(start, np.ones(500))
+    >>> from meegic.components.options import AmicaOptions
+    >>> fix_gauge(start, sums, AmicaOptions()).center.round(2).shape
+    (1, 2)
+    """
     mean = sums.vx / at_least(sums.v)[:, None]
     fixed = move_center(parameters, mean)
     if options.doscaling:

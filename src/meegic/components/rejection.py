@@ -31,6 +31,12 @@ def find_kept(
     -------
     array of bool, shape (n_times,)
         Samples that are kept from now on, none that was not before.
+
+    Examples
+    --------
+    >>> values = np.append(np.zeros(99), -1000.0)
+    >>> find_kept(values, np.ones(100, dtype=bool), AmicaOptions()).sum()
+    np.int64(99)
     """
     seed = options.compat == "pyamica"
     base = values if seed else values[kept]
@@ -41,7 +47,12 @@ def find_kept(
 def check_kept(
     kept: Bool[np.ndarray, " times"], weights: Float[np.ndarray, " times"], n: int
 ) -> None:
-    """Refuse to go on with too few samples, and warn when many are left out."""
+    """Refuse to go on with too few samples, and warn when many are left out.
+
+    Examples
+    --------
+    >>> check_kept(np.ones(9, dtype=bool), np.ones(9), 2)
+    """
     n_used, n_left = int((weights > 0).sum()), int((kept & (weights > 0)).sum())
     if n_left < 2 * n:
         raise InputError(

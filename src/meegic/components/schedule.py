@@ -31,7 +31,13 @@ class ScheduleState(NamedTuple):
 
 
 def start_schedule(options: AmicaOptions) -> ScheduleState:
-    """Begin with the rates of the options."""
+    """Begin with the rates of the options.
+
+    Examples
+    --------
+    >>> start_schedule(AmicaOptions()).lrate
+    0.1
+    """
     return ScheduleState(
         lrate=options.lrate,
         rholrate=options.rholrate,
@@ -71,6 +77,13 @@ def check_progress(
         With the rates before the ramp.
     reason : str
         Why to stop; empty to go on.
+
+    Examples
+    --------
+    >>> options = AmicaOptions()
+    >>> given = {"iteration": 1, "log_likelihood": -3.5, "norm": 0.1}
+    >>> check_progress(start_schedule(options), options, **given)[1]
+    ''
     """
     if iteration == options.newt_start:
         state = state._replace(n_decs=0)
@@ -97,7 +110,14 @@ def check_progress(
 def ramp_rate(
     state: ScheduleState, options: AmicaOptions, *, ceiling: float
 ) -> ScheduleState:
-    """Raise the rate towards its ceiling."""
+    """Raise the rate towards its ceiling.
+
+    Examples
+    --------
+    >>> options = AmicaOptions()
+    >>> ramp_rate(start_schedule(options), options, ceiling=1.0).lrate
+    0.2
+    """
     step = min(1 / options.newt_ramp, state.lrate)
     return state._replace(lrate=min(ceiling, state.lrate + step))
 

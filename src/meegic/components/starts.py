@@ -59,6 +59,15 @@ def make_start(
     -------
     AmicaParameters
         The start, in the space of this whitener.
+
+    Examples
+    --------
+    >>> from meegic.components.parameters import draw_parameters
+    >>> from meegic.components.whiten import fit_whitener
+    >>> whitener = fit_whitener(np.random.default_rng(0).normal(size=(2, 100)))
+    >>> x, options = np.zeros((2, 100)), AmicaOptions()
+    >>> make_start("fix", x, whitener, options, seed=0).unmix[0, 0]
+    array([1., 0.])
     """
     n = len(x)
     fixed = options.fix_init or start == "fix"
@@ -99,6 +108,11 @@ def take_arrays(given: Mapping[str, Any], drawn: AmicaParameters) -> AmicaParame
     -------
     AmicaParameters
         The start.
+
+    Examples
+    --------
+    >>> take_arrays({"W": 2 * np.eye(2)}, draw_parameters(2)).unmix[0, 0]
+    array([2., 0.])
     """
     check_known("start array", list(given), _ARRAYS)
     if {"W", "A"} <= set(given):

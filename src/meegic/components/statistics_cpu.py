@@ -373,7 +373,13 @@ def _collect(sums: list[np.ndarray], n_samples: float) -> Statistics:
 
 
 def is_compiled() -> bool:
-    """Tell whether the pass was compiled here before, in this process or on disk."""
+    """Tell whether the pass was compiled here before, in this process or on disk.
+
+    Examples
+    --------
+    >>> is_compiled() in (True, False)
+    True
+    """
     folder = _pass.stats.cache_path
     on_disk = folder is not None and any(Path(folder).glob("statistics_cpu._pass*.nbi"))
     return bool(_pass.signatures) or on_disk

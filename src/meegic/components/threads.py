@@ -27,7 +27,15 @@ def count_threads() -> int:
 
 
 def run_on_threads(work: Callable[[], None]) -> None:
-    """Do the work in as many threads as there are processors, this one included."""
+    """Do the work in as many threads as there are processors, this one included.
+
+    Examples
+    --------
+    >>> done = []
+    >>> run_on_threads(lambda: done.append(1))
+    >>> len(done) == count_threads()
+    True
+    """
     pool = _pool(os.getpid())
     futures = [pool.submit(work) for _ in range(count_threads() - 1)]
     try:
@@ -39,7 +47,13 @@ def run_on_threads(work: Callable[[], None]) -> None:
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Keep BLAS in the thread that calls it, for ours share the processors already."""
+    """Keep BLAS in the thread that calls it, for ours share the processors already.
+
+    Examples
+    --------
+    >>> with one_blas_thread():
+    ...     pass  # threads of our own
+    """
     with threadpool_limits(1, user_api="blas"):
         yield
 

@@ -73,6 +73,19 @@ def make_scaling(parameters: AmicaParameters, sums: Statistics) -> Scaling:
     -------
     Scaling
         Blocks for the unmixing, diagonals for the rest.
+
+    Examples
+    --------
+    >>> from meegic.components.kernels import make_estep
+    >>> from meegic.components.parameters import draw_parameters
+    >>> x = np.random.default_rng(0).laplace(size=(2, 500))
+    >>> start = draw_parameters(2)
+    >>> sums = make_estep(x)(start, np.ones(500))
+    >>> from meegic.components.options import AmicaOptions
+    >>> gradient = ascent_gradient(start, sums, AmicaOptions())
+    >>> step = make_scaling(start, sums).apply(gradient)
+    >>> bool(step.flat() @ gradient.flat() > 0)
+    True
     """
     rho, part = parameters.rho, _model_share(sums)
     # A term that explains next to nothing is scaled as if it explained a thousandth.
@@ -113,6 +126,17 @@ def ascent_gradient(
     -------
     Unknowns
         Zero for models that explain too few samples.
+
+    Examples
+    --------
+    >>> from meegic.components.kernels import make_estep
+    >>> from meegic.components.parameters import draw_parameters
+    >>> x = np.random.default_rng(0).laplace(size=(2, 500))
+    >>> start = draw_parameters(2)
+    >>> sums = make_estep(x)(start, np.ones(500))
+    >>> from meegic.components.options import AmicaOptions
+    >>> ascent_gradient(start, sums, AmicaOptions()).unmix.shape
+    (1, 2, 2)
     """
     p, n = parameters, sums.n_samples
     eye = np.eye(p.unmix.shape[1])
@@ -155,6 +179,19 @@ def move(
         There.
     step : Unknowns
         The displacement that took place.
+
+    Examples
+    --------
+    >>> from meegic.components.kernels import make_estep
+    >>> from meegic.components.parameters import draw_parameters
+    >>> x = np.random.default_rng(0).laplace(size=(2, 500))
+    >>> start = draw_parameters(2)
+    >>> sums = make_estep(x)(start, np.ones(500))
+    >>> from meegic.components.options import AmicaOptions
+    >>> gradient = ascent_gradient(start, sums, AmicaOptions())
+    >>> moved, step = move(start, gradient, 0.0, AmicaOptions())
+    >>> bool(np.abs(step.flat()).max() == 0)
+    True
     """
     p = parameters
     alpha = p.alpha * np.exp(_centered(rate * direction.log_alpha, axis=1))

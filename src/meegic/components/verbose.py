@@ -37,6 +37,11 @@ class Reporter:
 
 
 def announce_compiling(options: AmicaOptions) -> None:
-    """Say that the first fit on a machine takes some seconds longer."""
+    """Say that the first fit on a machine takes some seconds longer.
+
+    Examples
+    --------
+    >>> announce_compiling(AmicaOptions(kernel="jax"))
+    """
     if options.kernel != "jax" and options.device == "cpu" and not is_compiled():
         print("Compiling for this processor, once; some seconds ...", flush=True)
