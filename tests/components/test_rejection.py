@@ -8,6 +8,7 @@ from meegic.base.errors import DataWarning, InputError
 from meegic.components.options import AmicaOptions
 from meegic.components.rejection import check_kept, find_kept
 
+EQUAL = np.ones(10_000)
 ALL = np.ones(1000, dtype=bool)
 
 
@@ -20,12 +21,12 @@ def values():
 
 def test_statistics_are_those_of_the_kept_samples(values):
     options = AmicaOptions(do_reject=True, reject_sigma=3.0)
-    first = find_kept(values, ALL, options)
+    first = find_kept(values, ALL, EQUAL[: len(values)], options)
     bound = values.mean() - 3 * values.std()
     assert_array_equal(first, values >= bound)
     assert not first[3]
     assert first[500]  # hidden by the other, until that is gone
-    second = find_kept(values, first, options)
+    second = find_kept(values, first, EQUAL[: len(values)], options)
     bound = values[first].mean() - 3 * values[first].std()
     assert_array_equal(second, first & (values >= bound))
     assert not second[500]
@@ -35,7 +36,9 @@ def test_the_mask_only_shrinks(values):
     kept = ALL.copy()
     kept[10] = False
     values[10] = 0.0  # now the most probable of all
-    assert not find_kept(values, kept, AmicaOptions(reject_sigma=2.0))[10]
+    assert not find_kept(
+        values, kept, EQUAL[: len(values)], AmicaOptions(reject_sigma=2.0)
+    )[10]
 
 
 def test_pyamica_takes_all_samples_and_another_divisor():
@@ -44,14 +47,18 @@ def test_pyamica_takes_all_samples_and_another_divisor():
     whole = np.ones(4, dtype=bool)
     ours = AmicaOptions(reject_sigma=sigma)
     seed = AmicaOptions(reject_sigma=sigma, compat="pyamica")
-    assert_array_equal(find_kept(values, whole, ours), [1, 1, 1, 0])
-    assert_array_equal(find_kept(values, whole, seed), [1, 1, 1, 1])
+    assert_array_equal(
+        find_kept(values, whole, EQUAL[: len(values)], ours), [1, 1, 1, 0]
+    )
+    assert_array_equal(
+        find_kept(values, whole, EQUAL[: len(values)], seed), [1, 1, 1, 1]
+    )
     kept = np.array([True, True, False, True])
     far = np.array([0.0, -1.0, -1000.0, -5.0])
     ours = AmicaOptions(reject_sigma=1.0)
     seed = AmicaOptions(reject_sigma=1.0, compat="pyamica")
-    assert_array_equal(find_kept(far, kept, ours), [1, 1, 0, 0])
-    assert_array_equal(find_kept(far, kept, seed), [1, 1, 0, 1])
+    assert_array_equal(find_kept(far, kept, EQUAL[: len(far)], ours), [1, 1, 0, 0])
+    assert_array_equal(find_kept(far, kept, EQUAL[: len(far)], seed), [1, 1, 0, 1])
 
 
 def test_too_few_samples_left_are_refused():

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from meegic.components.amica import fit_amica
-from meegic.components.loop import FitProgress
+from meegic.components.callbacks import FitProgress
 from meegic.pipeline.progress import show_progress
 
 

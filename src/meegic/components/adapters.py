@@ -62,22 +62,6 @@ def take_seed(random_state: Any) -> int:
     return draw_seed(random_state)
 
 
-def take_mask(X: Any, weights: Any) -> tuple[Any, np.ndarray | None]:
-    """Let masked elements take the weight of their sample away.
-
-    Examples
-    --------
-    >>> take_mask(np.ma.masked_invalid([[1.0, np.nan], [1.0, 2.0]]), None)[1]
-    array([0., 1.])
-    """
-    weights = None if weights is None else np.asarray(weights, dtype=float)
-    if not isinstance(X, np.ma.MaskedArray):
-        return X, weights
-    kept = ~np.ma.getmaskarray(X).reshape(len(X), -1).any(axis=1)
-    ones = np.ones(len(X)) if weights is None else weights
-    return X.filled(0), ones * kept
-
-
 def name_dtype(dtype: Any) -> str:
     """Name a precision that is given as text or as a type of NumPy or torch.
 

@@ -1,32 +1,36 @@
 """Fit AMICA: prepare the data, start, iterate, order."""
 
+import math
 import warnings
 from contextlib import nullcontext
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Real
 from scipy.special import softmax
 
 from meegic.base.arrays import Array
-from meegic.base.errors import ConvergenceWarning
+from meegic.base.errors import ConvergenceError, ConvergenceWarning, OptionError
 from meegic.base.record import draw_seed, make_record
+from meegic.components.callbacks import Callback, add_to_likelihood
 from meegic.components.checkpoint import Checkpoints, find_seed, open_store
 from meegic.components.em import likelihood
 from meegic.components.inspection import (
     check_recording_array,
+    check_scale,
     check_weights,
+    find_spikes,
     hash_data,
+    split_mask,
     warn_about_data,
 )
 from meegic.components.kernels import make_estep, pick_kernel
-from meegic.components.loop import Callback, FitState, Problem
+from meegic.components.loop import FitState, Problem
 from meegic.components.model import AmicaModel, History, order_parameters
 from meegic.components.options import AmicaOptions
 from meegic.components.parameters import AmicaParameters
 from meegic.components.starts import Start, make_start
-from meegic.components.statistics import Statistics
 from meegic.components.threads import one_blas_thread
 from meegic.components.whiten import Whitener, fit_whitener
 
@@ -36,7 +40,7 @@ _STILL_RISING = 1e-6
 
 
 def fit_amica(
-    data: Float[Array, "channels times"],
+    data: Real[Array, "channels times"],
     options: AmicaOptions | None = None,
     *,
     weights: Float[Array, " times"] | None = None,
@@ -86,43 +90,67 @@ def fit_amica(
     if seed is None and checkpoints is not None:
         seed = find_seed(checkpoints)
     seed = draw_seed(seed)
-    data = check_recording_array(data)
-    weights = check_weights(weights, data.shape[1])
-    whitener = fit_whitener(
-        data,
-        weights=weights,
-        scale=None if scale is None else np.asarray(scale),
-        n_components=options.n_components,
-        sphering="zca" if options.do_sphere else "none",
-    )
-    x = whitener(data)
+    plain, weights = split_mask(data, weights)
+    array = check_recording_array(plain)
+    weights = check_weights(weights, *array.shape)
+    whitener, x = _whiten(array, weights, scale, options)
     warn_about_data(x, weights, sfreq=options.sfreq)
     record = make_record(
-        asdict(options), seed=seed, input_digest=hash_data(data, weights)
+        asdict(options), seed=seed, input_digest=hash_data(array, weights)
     )
     store = None if checkpoints is None else open_store(checkpoints, record, whitener)
-    fit = _Fit(x, weights, whitener, options, seed=seed, callback=callback, store=store)
+    # The log-determinant is added at the end: the bits of a fit do not hang on units.
+    jacobian = whitener.log_determinant / len(x)
+    fit = _Fit(
+        x, weights, whitener, options,
+        seed=seed, callback=add_to_likelihood(callback, jacobian), store=store,
+    )  # fmt: skip
     with one_blas_thread(), store or nullcontext():
-        state, parameters = fit.run(start)
-        scores = np.empty((options.n_models, len(weights)))
-        value = likelihood(fit.evaluate(state, parameters, scores))
+        state = fit.run(start)
+        parameters, value, scores = fit.conclude(state)
     order = np.argsort(-parameters.weight, kind="stable")
     _warn_about_end(state, options)
+    values, *others = state.history.T
     return AmicaModel(
         whitener=whitener,
         parameters=order_parameters(whitener, parameters),
         fitted_posteriors=softmax(scores, axis=0)[order],
         rejected=~state.kept,
-        history=History(*state.history.T),
-        log_likelihood=value,
-        n_evals=state.n_evals,
+        history=History(values + jacobian, *others),
+        log_likelihood=value + jacobian,
+        n_evals=state.n_evals + state.n_lost,
         converged=state.reason not in ("max_iter", "callback"),
         stop_reason=state.reason,
         solver=options.picked_solver,
         kernel=pick_kernel(options.kernel, options.device),
-        restarts=state.restarts,
+        restarts=state.restarts + jacobian,
         record=record,
     )
+
+
+def _whiten(
+    data: np.ndarray,
+    weights: np.ndarray,
+    scale: Array | None,
+    options: AmicaOptions,
+    *,
+    n_rounds: int = 5,
+) -> tuple[Whitener, np.ndarray]:
+    """Whiten the data, without the few samples that would rule the covariance."""
+    whitener = fit_whitener(
+        data,
+        weights=weights,
+        scale=None if scale is None else check_scale(scale, len(data)),
+        n_components=options.n_components,
+        sphering="zca" if options.do_sphere else "none",
+    )
+    x = whitener(data)
+    spikes = find_spikes(x, weights)
+    if options.compat is not None or not n_rounds or not spikes.any():
+        return whitener, x
+    del x  # or there would be two of them
+    calm = np.where(spikes, 0.0, weights)
+    return _whiten(data, calm, scale, options, n_rounds=n_rounds - 1)
 
 
 class _Fit:
@@ -142,32 +170,45 @@ class _Fit:
         self._x, self._weights, self._whitener = x, weights, whitener
         self._options, self._seed, self._callback = options, seed, callback
         self._store = store
+        self._problem = self._make_problem(options.dtype)
 
-    def run(self, start: Start) -> tuple[FitState, AmicaParameters]:
-        """Iterate to the end; give the state and the parameters."""
-        problem = self._problem(self._options.dtype)
+    def run(self, start: Start) -> FitState:
+        """Iterate to the end."""
+        problem = self._problem
         state = None if self._store is None else self._store.read()
         if state is None:
-            state = self._begin(problem, start)
+            state = self._begin(start)
         if state.reason in _OPEN:
             state = problem.run(state, limit=self._options.max_iter)
-        if self._options.dtype == "float32" and self._options.polish:
+        if self._options.dtype == "float32":
+            self._problem = self._make_problem("float64")
             state = self._polish(state)
-        return state, problem.solver.finish(state.solver)
+        return state
 
-    def evaluate(
-        self, state: FitState, parameters: AmicaParameters, scores: np.ndarray
-    ) -> Statistics:
-        """Pass over the samples that the state keeps, in float64; fill in scores."""
-        problem = self._problem("float64")
+    def conclude(
+        self, state: FitState
+    ) -> tuple[AmicaParameters, float, Float[np.ndarray, "models times"]]:
+        """Give the parameters, their likelihood, and the scores of all samples."""
+        problem = self._problem
         problem.resume(state)
-        return problem.evaluate(parameters, scores)
+        parameters = problem.solver.finish(state.solver)
+        scores = np.empty((self._options.n_models, len(self._weights)))
+        value = likelihood(problem.evaluate(parameters, scores))
+        best = problem.solver.fall_back(state.solver, value)
+        if best is not None:  # the last step was one too many
+            parameters = best
+            value = likelihood(problem.evaluate(parameters, scores))
+        if not math.isfinite(value):
+            raise ConvergenceError(
+                "the log-likelihood of the last step was not finite.",
+                hint="Look at the data with meegic check, or use do_reject=True.",
+            )
+        return parameters, value, scores
 
-    def _problem(self, dtype: str) -> Problem:
+    def _make_problem(self, dtype: str) -> Problem:
         options = self._options
         estep = make_estep(
             self._x,
-            jacobian=self._whitener.log_determinant,
             kernel=options.kernel,
             dtype=dtype,
             chunk=options.chunk_t,
@@ -178,26 +219,34 @@ class _Fit:
             seed=self._seed, callback=self._callback, store=self._store,
         )  # fmt: skip
 
-    def _begin(self, problem: Problem, start: Start) -> FitState:
+    def _begin(self, start: Start) -> FitState:
         """Draw the start, or the best of several after some passes each."""
-        if self._options.n_restarts == 1:
-            return problem.start(self._draw(start, self._seed))
-        quiet = problem.quietly()
+        n_restarts = self._options.n_restarts
+        if n_restarts == 1:
+            return self._problem.start(
+                self._draw(start, self._seed), redraw=start is None
+            )
+        if start is not None and start not in ("fastica", "one-term"):
+            raise OptionError(
+                f"n_restarts must be 1 when start is given, but got {n_restarts}: "
+                "every start would be the same."
+            )
+        quiet = self._problem.quietly()
         states = []
-        for k in range(self._options.n_restarts):
-            state = quiet.start(self._draw(start, [self._seed, k]))
-            states.append(quiet.run(state, limit=_RESTART_PASSES))
+        for k in range(n_restarts):
+            drawn = self._draw(start, [self._seed, k])
+            states.append(quiet.run(quiet.start(drawn), limit=_RESTART_PASSES))
         values = np.array([one.history[-1, 0] for one in states])
-        n_evals = sum(one.n_evals for one in states)
         best = states[int(values.argmax())]
-        return best._replace(restarts=values, reason="", n_evals=n_evals)
+        lost = sum(one.n_evals for one in states) - best.n_evals
+        return best._replace(restarts=values, reason="", n_lost=lost)
 
     def _draw(self, start: Start, seed: int | list[int]) -> AmicaParameters:
         return make_start(start, self._x, self._whitener, self._options, seed=seed)
 
     def _polish(self, state: FitState) -> FitState:
         """Go on for some passes in float64; the fit ended for its former reason."""
-        problem = self._problem("float64").quietly()
+        problem = self._problem.quietly()
         problem.resume(state)
         solver = problem.solver.go_on_from(
             state.solver, state.solver.parameters, problem.evaluate

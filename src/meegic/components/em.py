@@ -137,6 +137,11 @@ class EmSolver:
         """Give the parameters that a fit ends with."""
         return state.parameters
 
+    def fall_back(self, state: EmState, value: float) -> AmicaParameters | None:
+        """Give the parameters before the last step, when it lowered the likelihood."""
+        fine = value >= state.schedule.previous - FALL
+        return None if fine or not self.options.safeguard else state.origin
+
     @property
     def _center(self) -> str:
         return "fixed" if self.options.compat == "pyamica" else "moved"

@@ -17,11 +17,11 @@ from meegic.components.adapters import (
     name_device,
     name_dtype,
     pad,
-    take_mask,
     take_seed,
 )
 from meegic.components.amica import fit_amica
-from meegic.components.loop import FitProgress
+from meegic.components.callbacks import FitProgress
+from meegic.components.inspection import split_mask
 from meegic.components.model import AmicaModel
 from meegic.components.model_file import read_model
 from meegic.components.options import AmicaOptions, make_options
@@ -188,14 +188,17 @@ newton_fallback, safeguard, kernel, sfreq
         options = self._make_options(given)
         seed = take_seed(given["random_state"])
         check_count("writestep", given["writestep"])
-        X, weights = take_mask(X, sample_weight)
+        weights = None if sample_weight is None else np.asarray(sample_weight, float)
+        if isinstance(X, np.ma.MaskedArray) and X.ndim == 2:
+            X, weights = split_mask(X.T, weights)
+            X = X.T
         X = validate_data(
             self, X, dtype=[np.float64, np.float32], ensure_all_finite=False,
             ensure_min_samples=2, ensure_min_features=2,
         )  # fmt: skip
         check_finite("X", X)
         if weights is not None:
-            check_shape("sample_weight", weights, (len(X),))
+            check_shape("sample_weight", np.asarray(weights), (len(X),))
         start = given["init"]
         if given["warm_start"] and hasattr(self, "model_"):
             start = self.model_

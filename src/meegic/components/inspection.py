@@ -4,7 +4,7 @@ import hashlib
 import warnings
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from meegic.base.arrays import Array
 from meegic.base.checks import check_data, check_finite, check_shape
@@ -50,25 +50,56 @@ def check_recording_array(data: object) -> Float[np.ndarray, "channels times"]:
     return array
 
 
-def check_weights(weights: Array | None, n_times: int) -> Float[np.ndarray, " times"]:
-    """Take the weights of the samples: finite, not negative, some positive.
+def split_mask(data: object, weights: Array | None) -> tuple[object, Array | None]:
+    """Let masked elements take the weight of their sample away.
+
+    Parameters
+    ----------
+    data : array, shape (n_channels, n_times)
+        Masked or not.
+    weights : array, shape (n_times,) | None
+        What the samples count without the mask.
+
+    Returns
+    -------
+    data : array, shape (n_channels, n_times)
+        Without a mask.
+    weights : array, shape (n_times,) | None
+        Zero where any channel is masked.
+
+    Examples
+    --------
+    >>> split_mask(np.ma.masked_invalid([[1.0, np.nan], [1.0, 2.0]]), None)[1]
+    array([1., 0.])
+    """
+    if not isinstance(data, np.ma.MaskedArray) or data.ndim != 2:
+        return data, weights
+    kept = ~np.ma.getmaskarray(data).any(axis=0)
+    ones = np.ones(data.shape[1]) if weights is None else np.asarray(weights)
+    return data.filled(0), ones * kept
+
+
+def check_weights(
+    weights: Array | None, n_channels: int, n_times: int
+) -> Float[np.ndarray, " times"]:
+    """Take the weights of the samples: finite, not negative, enough positive.
 
     Parameters
     ----------
     weights : array, shape (n_times,) | None
-        As the caller gave them.
-    n_times : int
-        How many there must be.
+        As the caller gave them, in any unit.
+    n_channels, n_times : int
+        The shape of the data.
 
     Returns
     -------
     array, shape (n_times,)
-        Ones when none were given.
+        The largest is 1; ones when none were given.
 
     Examples
     --------
-    >>> check_weights(None, 2)
-    array([1., 1.])
+    >>> check_weights(np.array([2.0, 2.0, 1.0, 0.0, 2.0]), 2, 5)
+    array([1. , 1. , 0.5, 0. , 1. ])
     """
     if weights is None:
         return np.ones(n_times)
@@ -76,12 +107,74 @@ def check_weights(weights: Array | None, n_times: int) -> Float[np.ndarray, " ti
     check_shape("weights", weights, (n_times,))
     if not (np.isfinite(weights).all() and (weights >= 0).all()):
         raise InputError("weights must be finite and not negative.")
-    if not (weights > 0).any():
+    n_used = int((weights > 0).sum())
+    if not n_used:
         raise InputError(
             "the weights are zero everywhere: nothing is left to be fitted.",
             hint="Look at which spans are marked as bad.",
         )
-    return weights
+    if n_used < 2 * n_channels:
+        raise InputError(
+            f"data must have at least {2 * n_channels} times with weight for "
+            f"{n_channels} channels, but got {n_used}.",
+            hint="Take a longer recording, or look at which spans are marked as bad.",
+        )
+    return weights / weights.max()
+
+
+def check_scale(scale: Array, n_channels: int) -> Float[np.ndarray, " channels"]:
+    """Take the factors of the channels: finite and positive.
+
+    Parameters
+    ----------
+    scale : array, shape (n_channels,)
+        As the caller gave them.
+    n_channels : int
+        How many there must be.
+
+    Returns
+    -------
+    array, shape (n_channels,)
+        The same factors.
+
+    Examples
+    --------
+    >>> check_scale([1e6, 1e6], 2)
+    array([1000000., 1000000.])
+    """
+    scale = np.asarray(scale, dtype=float)
+    check_shape("scale", scale, (n_channels,))
+    if not (np.isfinite(scale) & (scale > 0)).all():
+        raise InputError(f"scale must be finite and positive, but got {scale!r}.")
+    return scale
+
+
+def find_spikes(
+    x: Float[np.ndarray, "components times"], weights: Float[np.ndarray, " times"]
+) -> Bool[np.ndarray, " times"]:
+    """Find samples so large that a single one rules a direction of the covariance.
+
+    Parameters
+    ----------
+    x : array, shape (n_components, n_times)
+        Sphered data.
+    weights : array, shape (n_times,)
+        With which they were sphered.
+
+    Returns
+    -------
+    array of bool, shape (n_times,)
+        Samples that hold more than a tenth of a direction; none in usual data.
+
+    Examples
+    --------
+    >>> x = np.ones((2, 100))
+    >>> x[:, 7] = 50.0
+    >>> np.flatnonzero(find_spikes(x, np.ones(100)))
+    array([7])
+    """
+    share = _square_norms(x) * weights / weights.sum()
+    return share > max(0.1, 10 * len(x) / int((weights > 0).sum()))
 
 
 def warn_about_data(
@@ -106,7 +199,7 @@ def warn_about_data(
     >>> x = np.random.default_rng(0).normal(size=(2, 4000))
     >>> warn_about_data(x, np.ones(4000), sfreq=100.0)  # nothing to be said
     """
-    n, n_times = x.shape
+    n = len(x)
     n_used = int((weights > 0).sum())
     if n_used < 20 * n**2:
         warnings.warn(
@@ -116,12 +209,7 @@ def warn_about_data(
             stacklevel=3,
         )
     _warn_about_rank(x, weights, _BLOCK_S * sfreq if sfreq else max(2000, 10 * n))
-    norms = np.concatenate(
-        [
-            np.einsum("it,it->t", part, part)
-            for part in (x[:, at : at + _BLOCK] for at in range(0, n_times, _BLOCK))
-        ]
-    )
+    norms = _square_norms(x)
     extreme = np.flatnonzero((norms > _LARGE_NORM**2 * n) & (weights > 0))
     if len(extreme):
         shown = ", ".join(f"{one}" for one in extreme[:5])
@@ -182,3 +270,8 @@ def _warn_about_rank(x: np.ndarray, weights: np.ndarray, length: float) -> None:
             DataWarning,
             stacklevel=4,
         )
+
+
+def _square_norms(x: np.ndarray) -> np.ndarray:
+    parts = (x[:, at : at + _BLOCK] for at in range(0, x.shape[1], _BLOCK))
+    return np.concatenate([np.einsum("it,it->t", part, part) for part in parts])

@@ -4,15 +4,15 @@ import logging
 import math
 import time
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from scipy.special import logsumexp
 
 from meegic.base.errors import ConvergenceError, DataWarning
+from meegic.components.callbacks import Callback, FitProgress
 from meegic.components.em import EmSolver, EmState, Evaluate, Progress
 from meegic.components.options import AmicaOptions
 from meegic.components.parameters import AmicaParameters, draw_parameters
@@ -24,42 +24,8 @@ LOG = logging.getLogger("meegic.components")
 
 _MAX_FAILED = 3  # passes in a row that are not finite
 _MAX_REDRAWS = 3
+_MAX_RETRIES = 20  # of an EM step that lowers the likelihood
 _EARLY = 10  # until this iteration a start that fails is drawn again
-
-
-@dataclass(frozen=True)
-class FitProgress:
-    """What a callback is told after every iteration.
-
-    Attributes
-    ----------
-    iteration, n_evals : int
-        Iterations and passes over the data until now.
-    log_likelihood, best : float
-        Per sample and component, now and at best.
-    nd, rate : float
-        Size of the gradient or step, and learning rate.
-    seconds : float
-        Since the fit began.
-    n_rejected, n_events : int
-        Samples left out, and how often some were.
-    max_iter : int
-        The limit, in passes for quasi-Newton, else in iterations.
-    """
-
-    iteration: int
-    n_evals: int
-    log_likelihood: float
-    best: float
-    nd: float
-    rate: float
-    seconds: float
-    n_rejected: int
-    n_events: int
-    max_iter: int
-
-
-Callback = Callable[[FitProgress], bool | None]
 
 
 class FitState(NamedTuple):
@@ -73,8 +39,12 @@ class FitState(NamedTuple):
         Samples that are not rejected.
     n_events, n_redraws, n_evals : int
         Rejections, starts that were drawn again, and passes.
-    reseeded : array of bool, shape (n_models,)
-        Models that died once.
+    n_lost : int
+        Passes of starts that did not go on.
+    redraw : bool
+        Whether a start that fails may be replaced by another one.
+    deaths : array of int, shape (n_models,)
+        How often a model died: drawn again once, then kept out.
     history : array, shape (n_iter, 4)
         Log-likelihood, gradient, rate and seconds of every iteration.
     restarts : array, shape (n_restarts,)
@@ -88,7 +58,9 @@ class FitState(NamedTuple):
     n_events: int
     n_redraws: int
     n_evals: int
-    reseeded: Bool[np.ndarray, " models"]
+    n_lost: int
+    redraw: bool
+    deaths: Int[np.ndarray, " models"]
     history: Float[np.ndarray, "iterations 4"]
     restarts: Float[np.ndarray, " restarts"]
     reason: str
@@ -120,6 +92,10 @@ class Solver(Protocol):
 
     def finish(self, state: Any) -> AmicaParameters:
         """Give the parameters that a fit ends with."""
+        ...
+
+    def fall_back(self, state: Any, value: float) -> AmicaParameters | None:
+        """Give better parameters than the last ones, when their likelihood fell."""
         ...
 
 
@@ -166,7 +142,7 @@ class Problem:
         self._n_evals += 1
         return self._estep(parameters, self._used, scores)
 
-    def start(self, parameters: AmicaParameters) -> FitState:
+    def start(self, parameters: AmicaParameters, *, redraw: bool = True) -> FitState:
         """Make the state before the first iteration."""
         self._n_evals = 0
         solver = self.solver.start(parameters, self.evaluate)
@@ -176,7 +152,9 @@ class Problem:
             n_events=0,
             n_redraws=0,
             n_evals=self._n_evals,
-            reseeded=np.zeros(len(parameters.weight), dtype=bool),
+            n_lost=0,
+            redraw=redraw,
+            deaths=np.zeros(len(parameters.weight), dtype=np.int64),
             history=np.zeros((0, 4)),
             restarts=np.zeros(0),
             reason="",
@@ -261,6 +239,7 @@ class Problem:
                 seconds=time.perf_counter() - self._began,
                 n_rejected=int((~state.kept).sum()),
                 n_events=state.n_events,
+                spent=self.spent(state),
                 max_iter=limit,
             )
             try:
@@ -280,7 +259,8 @@ class Problem:
         first = state.solver.iteration == 0
         if failed < _MAX_FAILED and not first:
             return state
-        if state.solver.iteration > _EARLY or state.n_redraws >= _MAX_REDRAWS:
+        late = state.solver.iteration > _EARLY or state.n_redraws >= _MAX_REDRAWS
+        if late or not state.redraw:
             self._give_up(state)
         parameters = state.solver.parameters
         again = draw_parameters(
@@ -302,7 +282,8 @@ class Problem:
         """Stop when even the smallest step lowers the likelihood."""
         solver = state.solver
         assert isinstance(solver, EmState)
-        if solver.schedule.lrate > self.options.minlrate:
+        lasting = solver.n_failed < _MAX_RETRIES
+        if lasting and solver.schedule.lrate > self.options.minlrate:
             return state
         best = solver._replace(parameters=solver.origin)
         return state._replace(solver=best, reason="minlrate")
@@ -325,13 +306,14 @@ class Problem:
         dead = state.solver.sums.v < 2 * n
         if not dead.any() or self.options.compat is not None:
             return state
-        for h in np.flatnonzero(dead & state.reseeded):
+        for h in np.flatnonzero(dead & (state.deaths == 1)):
             warnings.warn(
                 f"model {h} explains fewer than {2 * n} samples again and is kept out.",
                 DataWarning,
                 stacklevel=2,
             )
-        fresh = np.flatnonzero(dead & ~state.reseeded)
+        fresh = np.flatnonzero(dead & (state.deaths == 0))
+        state = state._replace(deaths=state.deaths + dead)
         if not len(fresh):
             return state
         LOG.info("models %s explain next to nothing and start again", fresh.tolist())
@@ -345,9 +327,7 @@ class Problem:
         again = AmicaParameters(*mixed)
         again = again._replace(weight=again.weight / again.weight.sum())
         solver = self.solver.go_on_from(state.solver, again, self.evaluate)
-        reseeded = state.reseeded.copy()
-        reseeded[fresh] = True
-        return state._replace(solver=solver, reseeded=reseeded)
+        return state._replace(solver=solver)
 
     def _reject(self, state: FitState, iteration: int) -> FitState:
         options = self.options
@@ -358,7 +338,7 @@ class Problem:
         parameters = self.solver.scored_at(state.solver)
         scores = np.empty((options.n_models, len(state.kept)))
         self.evaluate(parameters, scores)
-        kept = find_kept(logsumexp(scores, axis=0), state.kept, options)
+        kept = find_kept(logsumexp(scores, axis=0), state.kept, self._weights, options)
         check_kept(kept, self._weights, parameters.unmix.shape[1])
         n_events = state.n_events + 1
         LOG.info(

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
+
 from meegic.base.checks import check_count, check_option, check_range
 from meegic.base.errors import OptionError
 
@@ -43,7 +45,7 @@ class AmicaOptions:
     min_dll, min_nd : float | None, float
         Smallest gain of likelihood per iteration, smallest gradient. ``min_dll=None``
         is the solver's own rule: 1e-9 for EM, and for quasi-Newton less than 2e-5
-        over ten passes.
+        over 25 passes.
     use_grad_norm, use_min_dll : bool
         Whether to stop by them.
     maxdecs, maxincs : int
@@ -123,13 +125,18 @@ class AmicaOptions:
         for name in _POSITIVE:
             check_range(name, getattr(self, name), low=0.0, open_low=True)
         for name in _FRACTIONS:
-            check_range(name, getattr(self, name), low=0.0, open_low=True, high=1.0)
+            check_range(
+                name, getattr(self, name),
+                low=0.0, open_low=True, high=1.0, open_high=True,
+            )  # fmt: skip
         for name in ("min_nd", "invsigmin", "rholrate"):
             check_range(name, getattr(self, name), low=0.0)
         for name, allowed in _WORDS.items():
             check_option(name, getattr(self, name), allowed)
         for name in _FLAGS:
-            check_option(name, bool(getattr(self, name)), [True, False])
+            value = getattr(self, name)
+            flag = bool(value) if isinstance(value, np.bool_) else value
+            check_option(name, flag, [True, False])
         check_range("minrho", self.minrho, low=1.0, high=2.0)
         check_range("maxrho", self.maxrho, low=self.minrho, high=2.0)
         check_range("rho0", self.rho0, low=self.minrho, high=self.maxrho)
@@ -148,6 +155,11 @@ class AmicaOptions:
             check_count("chunk_t", self.chunk_t)
 
     def _check_together(self) -> None:
+        if self.compat is not None and self.solver == "quasi-newton":
+            raise OptionError(
+                f"solver must be 'em' with compat={self.compat!r}, but got "
+                "'quasi-newton': the reference programs have no such steps."
+            )
         if self.fix_init and self.n_models > 1:
             raise OptionError(
                 f"fix_init must be False with n_models={self.n_models}: without the "
@@ -181,7 +193,8 @@ def make_options(**given: Any) -> AmicaOptions:
     Returns
     -------
     AmicaOptions
-        The options; with ``compat`` also its fallback rule, and no safeguard.
+        The options; with ``compat`` no safeguard, and its own fallback rule and bound
+        of the scales where those have their defaults.
 
     Examples
     --------
@@ -192,11 +205,12 @@ def make_options(**given: Any) -> AmicaOptions:
     if compat is None:
         return AmicaOptions(**given)
     check_option("compat", compat, ["fortran", "pyamica"])
-    rules: dict[str, Any] = {"safeguard": False, "solver": "em"}
-    rules["newton_fallback"] = "model" if compat == "fortran" else "all"
-    if compat == "fortran":
-        rules["invsigmin"] = 0.0
-    return AmicaOptions(**{**given, **rules})
+    defaults = AmicaOptions()
+    rules = {"newton_fallback": "model", "invsigmin": 0.0}
+    if compat == "pyamica":
+        rules = {"newton_fallback": "all"}
+    new = {k: v for k, v in rules.items() if given.get(k) in (None, vars(defaults)[k])}
+    return AmicaOptions(**{**given, "safeguard": False, **new})
 
 
 _COUNTS = {

@@ -132,6 +132,12 @@ class QuasiNewtonSolver:
         """Give the parameters that a fit ends with, in the usual gauge."""
         return fix_gauge(state.parameters, state.sums, self.options)
 
+    def fall_back(
+        self, state: QuasiNewtonState, value: float
+    ) -> AmicaParameters | None:
+        """Give nothing: no step that lowers the likelihood is accepted."""
+        del state, value
+
     def _mark(self, state: QuasiNewtonState, value: float) -> QuasiNewtonState:
         min_dll = self.options.min_dll
         small = state.n_small

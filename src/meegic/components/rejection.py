@@ -14,6 +14,7 @@ _MAX_REJECTED = 0.2
 def find_kept(
     values: Float[np.ndarray, " times"],
     kept: Bool[np.ndarray, " times"],
+    weights: Float[np.ndarray, " times"],
     options: AmicaOptions,
 ) -> Bool[np.ndarray, " times"]:
     """Find the samples whose log-likelihood is not far below that of the others.
@@ -24,6 +25,8 @@ def find_kept(
         Log-likelihoods.
     kept : array of bool, shape (n_times,)
         Samples that were kept until now.
+    weights : array, shape (n_times,)
+        Samples without weight have no part in it, and stay as they are.
     options : AmicaOptions
         How far is far; pyAMICA takes all samples for the statistics.
 
@@ -35,13 +38,14 @@ def find_kept(
     Examples
     --------
     >>> values = np.append(np.zeros(99), -1000.0)
-    >>> find_kept(values, np.ones(100, dtype=bool), AmicaOptions()).sum()
+    >>> find_kept(values, values > -9999, np.ones(100), AmicaOptions()).sum()
     np.int64(99)
     """
     seed = options.compat == "pyamica"
-    base = values if seed else values[kept]
+    used = weights > 0
+    base = values[used] if seed else values[kept & used]
     bound = base.mean() - options.reject_sigma * base.std(ddof=1 if seed else 0)
-    return kept & (values >= bound)
+    return kept & ((values >= bound) | ~used)
 
 
 def check_kept(

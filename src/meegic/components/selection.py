@@ -11,7 +11,7 @@ from meegic.base.arrays import Array
 from meegic.base.checks import check_count
 from meegic.base.errors import DataWarning, InputError, OptionError
 from meegic.components.amica import check_recording_array, check_weights, fit_amica
-from meegic.components.loop import Callback
+from meegic.components.callbacks import Callback
 from meegic.components.model import AmicaModel
 from meegic.components.options import AmicaOptions
 from meegic.components.whiten import fit_whitener
@@ -124,7 +124,7 @@ def select_n_models(
     candidates = _check_candidates(candidates)
     data = check_recording_array(data)
     check_count("n_blocks", n_blocks, low=2, high=data.shape[1])
-    weights = check_weights(weights, data.shape[1])
+    weights = check_weights(weights, *data.shape)
     blocks = _cut(weights, n_blocks)
     trainings = [np.where(block, 0.0, weights) for block in blocks]
 

@@ -131,13 +131,15 @@ def take_arrays(given: Mapping[str, Any], drawn: AmicaParameters) -> AmicaParame
         if array.shape != wanted:
             check_shape(f"start array {public}", array, wanted)
         new[name] = _invert(array) if public == "A" else array
-    return _check_positive(drawn._replace(**new))
+    return _check_values(drawn._replace(**new))
 
 
-def _check_positive(start: AmicaParameters) -> AmicaParameters:
+def _check_values(start: AmicaParameters) -> AmicaParameters:
     for name in ("weight", "alpha", "beta", "rho"):
-        if not (getattr(start, name) >= 0).all():
+        if not (getattr(start, name) > 0).all():
             raise InputError(f"start array for {name} must be positive.")
+    if not (np.linalg.cond(start.unmix) < 1 / np.finfo(float).eps).all():
+        raise InputError("start array W or A must be invertible.")
     return start._replace(
         weight=floor_weights(start.weight, axis=0),
         alpha=floor_weights(start.alpha, axis=1),

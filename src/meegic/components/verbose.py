@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from meegic.components.loop import FitProgress
+from meegic.components.callbacks import FitProgress
 from meegic.components.options import AmicaOptions
 from meegic.components.statistics_cpu import is_compiled
 

@@ -228,4 +228,8 @@ def _compute_moments(
     for span in spans:
         centered = data[:, span] - mean[:, None]
         covariance += (centered * weights[span]) @ centered.T
-    return mean, covariance / total
+    covariance /= total
+    # What varies less than rounding of the mean does not vary.
+    flat = np.sqrt(np.diag(covariance)) <= 16 * np.finfo(float).eps * np.abs(mean)
+    covariance[flat], covariance[:, flat] = 0.0, 0.0
+    return mean, covariance

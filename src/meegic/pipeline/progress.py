@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from meegic.components.loop import Callback, FitProgress
+from meegic.components.callbacks import Callback, FitProgress
 
 
 class _Bar:
@@ -27,7 +27,7 @@ class _Bar:
         self._progress.update(
             self._task,
             total=told.max_iter,
-            completed=min(told.n_evals, told.max_iter),
+            completed=min(told.spent, told.max_iter),
             told=f"iteration {told.iteration}, pass {told.n_evals} of at most "
             f"{told.max_iter}  LL {told.log_likelihood:.5f}{gain}{left_out}",
         )
