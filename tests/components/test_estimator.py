@@ -262,6 +262,7 @@ def test_nan_is_named(data):
         AMICA(verbose=False).fit(broken)
 
 
+@pytest.mark.filterwarnings("ignore:.*times larger than usual")
 def test_lines_are_printed_at_the_face_and_nowhere_else(data, capsys):
     loud = data.copy()
     loud[50] *= 300
@@ -277,6 +278,7 @@ def test_lines_are_printed_at_the_face_and_nowhere_else(data, capsys):
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.filterwarnings("ignore:.*times larger than usual")
 def test_rejection_mask_is_kept_samples_or_nothing(data):
     loud = data.copy()
     loud[[50, 60]] *= 500

@@ -164,7 +164,8 @@ def _is_nested(kind: Any) -> bool:
 def _name_dtype(hint: Any) -> str:
     if hint in _SCALARS:
         return _SCALARS[hint]
-    return "bool" if "bool" in hint.dtypes else "float64"
+    kinds = {"bool": "bool", "int64": "int64"}
+    return next((kinds[one] for one in kinds if one in hint.dtypes), "float64")
 
 
 def _list_axes(hint: Any) -> list[str]:

@@ -1,9 +1,10 @@
 r"""Exponential and logarithm that compilers turn into vector instructions.
 
-The polynomials interpolate :math:`(e^r - 1 - r) / r^2` and
-:math:`(2 \operatorname{artanh}(s) / s - 2) / s^2` at Chebyshev nodes; their errors are
-below a tenth of the last digit. Compiled functions call these for each element of a
-loop; strict arithmetic keeps the splitting constants from being simplified away.
+The polynomials interpolate :math:`(e^r - 1 - r) / r^2`, :math:`(2^f - 1) / f`,
+:math:`(2 \operatorname{artanh}(s) / s - 2) / s^2` and :math:`2 \operatorname{artanh}(s)
+/ (s \log 2)` at Chebyshev nodes; their errors are below a tenth of the last digit.
+Compiled functions call these for each element of a loop; strict arithmetic keeps the
+splitting constants from being simplified away. Powers of two take fewer instructions.
 """
 
 import inspect
@@ -12,16 +13,10 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic, overload
 
 _F32 = np.float32
-
-
-def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile with strict arithmetic."""
-    make = njit(fastmath={"contract"}, error_model="numpy")
-    return make(inspect.unwrap(function))  # of what checks types in tests
 
 
 class _Layout:
@@ -42,17 +37,16 @@ class _Layout:
 
 
 @intrinsic
-def _power_of_two(typing_context, shifted):
-    """Take 1.5 * 2 ** digits + k, whose low bits are k, to 2 ** k."""
-    layout = _Layout(shifted)
+def _times_power_of_two(typing_context, value, shifted):
+    """Multiply by 2 ** k, given 1.5 * 2 ** digits + k, whose low bits are k."""
+    layout = _Layout(value)
 
     def generate(context, builder, signature, arguments):
-        bits = builder.bitcast(arguments[0], layout.whole)
-        power = builder.add(bits, layout.constant(layout.bias))
+        bits, power = (builder.bitcast(one, layout.whole) for one in arguments)
         power = builder.shl(power, layout.constant(layout.digits))
-        return builder.bitcast(power, layout.real)
+        return builder.bitcast(builder.add(bits, power), layout.real)
 
-    return shifted(shifted), generate
+    return value(value, shifted), generate
 
 
 def _binary_exponent(builder: ir.IRBuilder, bits: ir.Value, layout: _Layout):
@@ -90,7 +84,6 @@ def _mantissa(typing_context, value):
     return value(value), generate
 
 
-@_compile
 def _exp64(x):
     x = x if x > -708.0 else -708.0
     shifted = x * 1.4426950408889634 + 6755399441055744.0
@@ -106,10 +99,9 @@ def _exp64(x):
     p = p * r + 4.166666666662413e-02
     p = p * r + 1.6666666666666669e-01
     p = p * r + 5.0e-01
-    return ((p * r) * r + r + 1.0) * _power_of_two(shifted)  # pyright: ignore[reportCallIssue]
+    return _times_power_of_two((p * r) * r + r + 1.0, shifted)  # pyright: ignore[reportCallIssue]
 
 
-@_compile
 def _exp32(x):
     x = x if x > _F32(-87.0) else _F32(-87.0)
     shifted = x * _F32(1.44269504) + _F32(12582912.0)
@@ -120,10 +112,41 @@ def _exp32(x):
     p = p * r + _F32(4.1666554617204574e-02)
     p = p * r + _F32(1.6666576989698775e-01)
     p = p * r + _F32(0.5)
-    return ((p * r) * r + r + _F32(1.0)) * _power_of_two(shifted)  # pyright: ignore[reportCallIssue]
+    one = _F32(1.0)
+    return _times_power_of_two((p * r) * r + r + one, shifted)  # pyright: ignore[reportCallIssue]
 
 
-@_compile
+def _exp2_64(x):
+    x = x if x > -1021.0 else -1021.0
+    shifted = x + 6755399441055744.0
+    f = x - (shifted - 6755399441055744.0)
+    p = 4.4549605981865186e-10
+    p = p * f + 7.072585949269223e-09
+    p = p * f + 1.0178062445845774e-07
+    p = p * f + 1.321544258792169e-06
+    p = p * f + 1.525273382983612e-05
+    p = p * f + 1.540353044173605e-04
+    p = p * f + 1.3333558146416936e-03
+    p = p * f + 9.618129107606888e-03
+    p = p * f + 5.55041086648216e-02
+    p = p * f + 2.4022650695910097e-01
+    p = p * f + 6.931471805599453e-01
+    return _times_power_of_two(p * f + 1.0, shifted)  # pyright: ignore[reportCallIssue]
+
+
+def _exp2_32(x):
+    x = x if x > _F32(-125.0) else _F32(-125.0)
+    shifted = x + _F32(12582912.0)
+    f = x - (shifted - _F32(12582912.0))
+    p = _F32(1.545316294512069e-04)
+    p = p * f + _F32(1.3390863364671234e-03)
+    p = p * f + _F32(9.618082557277852e-03)
+    p = p * f + _F32(5.550357114219078e-02)
+    p = p * f + _F32(2.4022650760568126e-01)
+    p = p * f + _F32(6.931471880262288e-01)
+    return _times_power_of_two(p * f + _F32(1.0), shifted)  # pyright: ignore[reportCallIssue]
+
+
 def _log64(x):
     whole, m = _exponent(x), _mantissa(x)  # pyright: ignore[reportCallIssue]
     f = m - 1.0
@@ -141,7 +164,6 @@ def _log64(x):
     return f + tail + whole * 6.93147180369123816490e-01
 
 
-@_compile
 def _log32(x):
     whole, m = _exponent(x), _mantissa(x)  # pyright: ignore[reportCallIssue]
     f = m - _F32(1.0)
@@ -154,6 +176,32 @@ def _log32(x):
     return f + tail + whole * _F32(0.693145752)
 
 
+def _log2_64(x):
+    whole, m = _exponent(x), _mantissa(x)  # pyright: ignore[reportCallIssue]
+    s = (m - 1.0) / (m + 1.0)
+    z = s * s
+    p = 0.2136589569431927
+    p = p * z + 0.2209130842311768
+    p = p * z + 0.262334352504183
+    p = p * z + 0.32059853491395984
+    p = p * z + 0.4121985858409005
+    p = p * z + 0.5770780163455203
+    p = p * z + 0.9617966939259898
+    p = p * z + 2.8853900817779268
+    return p * s + whole
+
+
+def _log2_32(x):
+    whole, m = _exponent(x), _mantissa(x)  # pyright: ignore[reportCallIssue]
+    s = (m - _F32(1.0)) / (m + _F32(1.0))
+    z = s * s
+    p = _F32(0.43171769745887384)
+    p = p * z + _F32(0.5767151860190234)
+    p = p * z + _F32(0.96179883880211)
+    p = p * z + _F32(2.8853900798033365)
+    return p * s + whole
+
+
 def fast_exp(x: float) -> float:
     """Compute exp(x) for x <= 700 in compiled code; below -708 it stays there.
 
@@ -161,8 +209,24 @@ def fast_exp(x: float) -> float:
 
     Examples
     --------
+    >>> from numba import njit
     >>> njit(lambda x: fast_exp(x))(0.0)
     1.0
+    """
+    raise NotImplementedError("for compiled functions only")
+
+
+def fast_exp2(x: float) -> float:
+    """Compute 2 ** x for x <= 1023 in compiled code; below -1021 it stays there.
+
+    In float32 the bounds are 127 and -125. Two units of the last digit at most; a
+    quarter faster than `fast_exp`.
+
+    Examples
+    --------
+    >>> from numba import njit
+    >>> njit(lambda x: fast_exp2(x))(-3.0)
+    0.125
     """
     raise NotImplementedError("for compiled functions only")
 
@@ -174,17 +238,42 @@ def fast_log(x: float) -> float:
 
     Examples
     --------
+    >>> from numba import njit
     >>> njit(lambda x: fast_log(x))(1.0)
     0.0
     """
     raise NotImplementedError("for compiled functions only")
 
 
-@overload(fast_exp, inline="never")
-def _overload_exp(x):
-    return (lambda x: _exp64(x)) if x == types.float64 else (lambda x: _exp32(x))
+def fast_log2(x: float) -> float:
+    """Compute the logarithm to base 2 of a positive normal number in compiled code.
+
+    Four units of the last digit at most; no check of zero, infinity or NaN.
+
+    Examples
+    --------
+    >>> from numba import njit
+    >>> njit(lambda x: fast_log2(x))(8.0)
+    3.0
+    """
+    raise NotImplementedError("for compiled functions only")
 
 
-@overload(fast_log, inline="never")
-def _overload_log(x):
-    return (lambda x: _log64(x)) if x == types.float64 else (lambda x: _log32(x))
+def _provide(
+    name: Callable[[float], float],
+    double: Callable[..., Any],
+    single: Callable[..., Any],
+) -> None:
+    """Compile calls of a name with strict arithmetic, in the argument's precision."""
+    # Unwrapped of what checks types in tests.
+    double, single = inspect.unwrap(double), inspect.unwrap(single)
+    strict: Any = {"fastmath": {"contract"}, "error_model": "numpy"}
+    overload(name, jit_options=strict)(
+        lambda x: double if x == types.float64 else single
+    )
+
+
+_provide(fast_exp, _exp64, _exp32)
+_provide(fast_exp2, _exp2_64, _exp2_32)
+_provide(fast_log, _log64, _log32)
+_provide(fast_log2, _log2_64, _log2_32)

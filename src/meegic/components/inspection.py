@@ -12,6 +12,7 @@ from meegic.base.errors import DataWarning, InputError
 from meegic.components.whiten import RANK_TOLERANCE
 
 _LARGE_NORM = 50.0  # of a sphered sample, in units of what is usual
+_RULING_SHARE = 0.25  # of a direction's variance, in one sample
 _BLOCK = 2**14
 _BLOCK_S = 10.0  # of the parts whose rank is looked at
 
@@ -164,7 +165,7 @@ def find_spikes(
     Returns
     -------
     array of bool, shape (n_times,)
-        Samples that hold more than a tenth of a direction; none in usual data.
+        Samples that hold more than a quarter of a direction; none in usual data.
 
     Examples
     --------
@@ -174,7 +175,7 @@ def find_spikes(
     array([7])
     """
     share = _square_norms(x) * weights / weights.sum()
-    return share > max(0.1, 10 * len(x) / int((weights > 0).sum()))
+    return share > max(_RULING_SHARE, 10 * len(x) / int((weights > 0).sum()))
 
 
 def warn_about_data(
@@ -208,9 +209,11 @@ def warn_about_data(
             DataWarning,
             stacklevel=3,
         )
-    _warn_about_rank(x, weights, _BLOCK_S * sfreq if sfreq else max(2000, 10 * n))
     norms = _square_norms(x)
     extreme = np.flatnonzero((norms > _LARGE_NORM**2 * n) & (weights > 0))
+    calm = weights.copy()
+    calm[extreme] = 0
+    _warn_about_rank(x, calm, _BLOCK_S * sfreq if sfreq else max(2000, 10 * n))
     if len(extreme):
         shown = ", ".join(f"{one}" for one in extreme[:5])
         warnings.warn(
@@ -246,7 +249,8 @@ def hash_data(
     """
     total = hashlib.sha256(f"{data.dtype.str}{data.shape}".encode())
     for at in range(0, data.shape[1], _BLOCK):
-        total.update(np.ascontiguousarray(data[:, at : at + _BLOCK]).data)
+        for row in data[:, at : at + _BLOCK]:
+            total.update(np.ascontiguousarray(row).data)
     total.update(np.ascontiguousarray(weights).data)
     return total.hexdigest()
 

@@ -125,10 +125,7 @@ class AmicaOptions:
         for name in _POSITIVE:
             check_range(name, getattr(self, name), low=0.0, open_low=True)
         for name in _FRACTIONS:
-            check_range(
-                name, getattr(self, name),
-                low=0.0, open_low=True, high=1.0, open_high=True,
-            )  # fmt: skip
+            check_range(name, getattr(self, name), low=0.0, open_low=True, high=1.0)
         for name in ("min_nd", "invsigmin", "rholrate"):
             check_range(name, getattr(self, name), low=0.0)
         for name, allowed in _WORDS.items():
@@ -210,6 +207,8 @@ def make_options(**given: Any) -> AmicaOptions:
     if compat == "pyamica":
         rules = {"newton_fallback": "all"}
     new = {k: v for k, v in rules.items() if given.get(k) in (None, vars(defaults)[k])}
+    if given.get("solver", "auto") == "auto":
+        new["solver"] = "em"
     return AmicaOptions(**{**given, "safeguard": False, **new})
 
 

@@ -15,15 +15,16 @@ import numpy as np
 from jaxtyping import Float
 from llvmlite import ir
 from numba import njit, types
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 from meegic.base.arrays import Array
-from meegic.components.elementary import fast_exp, fast_log
+from meegic.components.elementary import fast_exp, fast_exp2, fast_log, fast_log2
 from meegic.components.parameters import AmicaParameters, compute_constants
 from meegic.components.statistics import Statistics
 from meegic.components.threads import run_on_threads
 
-_SCRATCH_BYTES = 400_000  # of one thread: within the second-level cache of a core
+_SCRATCH_BYTES = 1_500_000  # of one thread: about the second-level cache of a core
 _PANEL_BYTES = 48_000_000  # of all panels' sums together
 _MAX_PANELS = 64
 # How many densities are multiplied before their logarithm is taken, and the smallest
@@ -31,13 +32,25 @@ _MAX_PANELS = 64
 _FOLD = {"float64": 8, "float32": 2}
 _SAFE = {"float64": 1e-36, "float32": 1e-18}
 _FLOOR = {"float64": 1e-30, "float32": 1e-18}  # of |y|
+_N_SUMS = 7  # of a term
+_LN2 = math.log(2)
+
+# Numba puts off the import of most of itself, and of LLVM's code, to the first call: 44
+# megabytes. They belong to the imports, not to the fit that happens to be the first.
+cpu_target.target_context.refresh()  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
+def _compile_part(function: Callable[..., Any], *, inner: bool = True) -> Any:
+    """Compile what compiled code calls; Python cannot, which saves time."""
+    flags: Any = {"contract", "arcp", "nsz", "reassoc"}
+    wrappers: Any = {"no_cpython_wrapper": inner, "no_cfunc_wrapper": True}
+    make = njit(nogil=True, fastmath=flags, error_model="numpy", **wrappers)
+    return make(inspect.unwrap(function))  # of what checks types in tests
+
+
+def _compile(function: Callable[..., Any]) -> Any:
     """Compile without the interpreter's lock, and keep the code where one may write."""
-    flags = {"contract", "arcp", "nsz", "reassoc"}
-    make = njit(nogil=True, fastmath=flags, error_model="numpy")
-    compiled = make(inspect.unwrap(function))  # of what checks types in tests
+    compiled = _compile_part(function, inner=False)
     try:
         compiled.enable_caching()
     except RuntimeError:  # numba finds no folder that it may write to
@@ -57,70 +70,75 @@ def _draw_ticket(typing_context, counter):
     return types.int64(counter), generate
 
 
-@_compile
-def _evaluate(b, terms, mu, beta, rho, bounds, z, r, log_y, density, score, product):
-    """Compute r, log|y| and the unnormalized posterior z of every term; add to score.
+@_compile_part
+def _evaluate(b, terms, bounds, work, score, product):
+    """Compute z, r and log2|y| of every term, and 1 / density, as rows of work.
 
-    ``product`` collects densities, whose logarithm is still to be taken.
+    z is the posterior, unnormalized; score is added to, or ``product`` is multiplied by
+    densities, whose logarithm is still to be taken.
     """
-    n_block, n_mix = b.shape[0], mu.shape[0]
-    floor, safe, zero, one = bounds[0], bounds[1], bounds[2], bounds[3]
+    n_block, n_mix = b.shape[0], terms.shape[1]
+    floor, safe, zero, one, bits = bounds[0], bounds[1], bounds[2], bounds[3], bounds[4]
+    density = work[3 * n_mix]
     for t in range(n_block):
         density[t] = zero
     for j in range(n_mix):
-        mu_j, beta_j, rho_j, term = mu[j], beta[j], rho[j], terms[j]
-        z_j, r_j, log_j = z[j], r[j], log_y[j]
+        term, mu, beta, rho = terms[0, j], terms[1, j], terms[2, j], terms[3, j]
+        z, r, log_y = work[j], work[n_mix + j], work[2 * n_mix + j]
         for t in range(n_block):
-            y = abs(beta_j * (b[t] - mu_j))
-            log_j[t] = fast_log(y if y > floor else floor)
+            y = abs(beta * (b[t] - mu))
+            log_y[t] = fast_log2(y if y > floor else floor)
         for t in range(n_block):  # loops of their own: one polynomial fits registers
-            r_j[t] = fast_exp(rho_j * log_j[t])
+            r[t] = fast_exp2(rho * log_y[t])
         for t in range(n_block):
-            e = fast_exp(term - r_j[t])
-            z_j[t] = e
+            e = fast_exp2(term - bits * r[t])
+            z[t] = e
             density[t] += e
     unsafe = zero
     for t in range(n_block):
         unsafe += one if density[t] < safe else zero
     if unsafe > zero:
-        _normalize(terms, r, z, density, score)
+        _normalize(terms, bits, work, score)
     for t in range(n_block):
         product[t] *= density[t]
         density[t] = one / density[t]
 
 
-@_compile
-def _normalize(terms, r, z, density, score):
+@_compile_part
+def _normalize(terms, bits, work, score):
     """Compute z and its sum relative to the largest term, which is added to score."""
+    n_mix = terms.shape[1]
+    density = work[3 * n_mix]
     for t in range(density.shape[0]):
-        top = terms[0] - r[0, t]
-        for j in range(1, terms.shape[0]):
-            top = max(top, terms[j] - r[j, t])
+        top = terms[0, 0] - bits * work[n_mix, t]
+        for j in range(1, n_mix):
+            top = max(top, terms[0, j] - bits * work[n_mix + j, t])
         total = top - top
-        for j in range(terms.shape[0]):
-            z[j, t] = fast_exp(terms[j] - r[j, t] - top)
-            total += z[j, t]
+        for j in range(n_mix):
+            work[j, t] = fast_exp2(terms[0, j] - bits * work[n_mix + j, t] - top)
+            total += work[j, t]
         density[t] = total
-        score[t] += top
+        score[t] += top / bits
 
 
-@_compile
-def _accumulate(b, mu, beta, rho, bounds, z, r, log_y, inverse, v, g, sums):
+@_compile_part
+def _accumulate(b, terms, bounds, work, v, g, sums):
     """Add one source's sums over a block; g becomes sum_j u beta rho r / y."""
-    n_block = b.shape[0]
+    n_block, n_mix = b.shape[0], terms.shape[1]
     floor, zero, one = bounds[0], bounds[2], bounds[3]
+    inverse = work[3 * n_mix]
     for t in range(n_block):
         g[t] = zero
         inverse[t] *= v[t]
-    for j in range(mu.shape[0]):
-        mu_j, beta_j, slope = mu[j], beta[j], beta[j] * rho[j]
-        z_j, r_j, log_j = z[j], r[j], log_y[j]
+    for j in range(n_mix):
+        mu, beta, slope = terms[1, j], terms[2, j], terms[2, j] * terms[3, j]
+        z, r, log_y = work[j], work[n_mix + j], work[2 * n_mix + j]
         u0, ur0, q0, qy0, rl0, r20, r2y20 = zero, zero, zero, zero, zero, zero, zero
         for t in range(n_block):
-            y = beta_j * (b[t] - mu_j)
+            y = beta * (b[t] - mu)
             y = one / (y if abs(y) > floor else floor)
-            u = z_j[t] * inverse[t]
-            ur = u * r_j[t]
+            u = z[t] * inverse[t]
+            ur = u * r[t]
             q = ur * y
             qy = q * y
             g[t] += slope * q
@@ -128,24 +146,24 @@ def _accumulate(b, mu, beta, rho, bounds, z, r, log_y, inverse, v, g, sums):
             ur0 += ur
             q0 += q
             qy0 += qy
-            rl0 += ur * log_j[t]
-            r20 += ur * r_j[t]
-            r2y20 += qy * r_j[t]
-        row = sums[j]
+            rl0 += ur * log_y[t]
+            r20 += ur * r[t]
+            r2y20 += qy * r[t]
+        row = sums[_N_SUMS * j :]
         row[0] += u0
         row[1] += ur0
         row[2] += q0
         row[3] += qy0
-        row[4] += rl0
+        row[4] += _LN2 * rl0
         row[5] += r20
         row[6] += r2y20
 
 
-@_compile
-def _weigh_models(weights, score, top, v):
+@_compile_part
+def _weigh_models(score, weights, v):
     """Turn scores into the weight of each model; return the sum of log-likelihoods."""
-    n_models, n_block = score.shape
-    total = v[n_models]  # the last row is free
+    n_models, n_block = score.shape[0] - 1, score.shape[1]
+    top, total = score[n_models], v[n_models]  # the last rows are free
     for t in range(n_block):
         top[t] = score[0, t]
         total[t] = 0
@@ -166,20 +184,18 @@ def _weigh_models(weights, score, top, v):
     return log_likelihood
 
 
-@_compile
-def _add_moments(b, x, v, moments):
-    """Add the sums of v b^2 and v x of every source over a block."""
-    for i in range(b.shape[0]):
-        b_i, x_i = b[i], x[i]
-        power = place = v[0] - v[0]
-        for t in range(v.shape[0]):
-            power += v[t] * b_i[t] * b_i[t]
-            place += v[t] * x_i[t]
-        moments[0, i] += power
-        moments[1, i] += place
+@_compile_part
+def _add_moments(b, x, v, zero, sums):
+    """Add the sums of v b^2 and v x over a block."""
+    power, place = zero, zero
+    for t in range(v.shape[0]):
+        power += v[t] * b[t] * b[t]
+        place += v[t] * x[t]
+    sums[0] += power
+    sums[1] += place
 
 
-@_compile
+@_compile_part
 def _take_block(x, start, block, v, weights):
     """Copy one block of data and weights; what is beyond the end has no weight."""
     n, n_block = block.shape
@@ -198,78 +214,71 @@ def _take_block(x, start, block, v, weights):
 
 @_compile
 def _pass(
-    unmix, offset, terms, mu, beta, rho, models, bounds,
+    unmix, offset, terms, models, bounds,
     x, weights, scores, counter, n_block, panel, fold,
-    total, n_explained, moments, sums, cross,
+    totals, sums,
 ):  # fmt: skip
     """Draw panels until none is left, and add each one's blocks to its sums."""
-    n_models, n, _ = unmix.shape
-    n_mix, n_times = mu.shape[2], x.shape[1]
+    n_models, n, _, n_mix = terms.shape
+    n_times, n_term_sums = x.shape[1], _N_SUMS * n_mix
     single = n_models == 1  # then weights are known at once: nothing to be kept
     slots = 1 if single else n_models * n
-    block = np.empty((n, n_block), x.dtype)
+    block, g = np.empty((n, n_block), x.dtype), np.empty((n, n_block), x.dtype)
     b = np.empty((n_models, n, n_block), x.dtype)
-    g = np.empty((n, n_block), x.dtype)
     # Rows a little longer than a block: powers of two would compete for cache lines.
-    z = np.empty((slots, n_mix, n_block + 24), x.dtype)
-    r, log_y = np.empty_like(z), np.empty_like(z)
-    inverse = np.empty((slots, n_block), x.dtype)
-    score, product = np.empty((2, n_models, n_block), x.dtype)
-    kept, top = np.empty((2, n_block), x.dtype)
-    product_cross = np.empty((n, n), x.dtype)
-    v = np.empty((n_models + 1, n_block), x.dtype)
+    work = np.empty((slots, 3 * n_mix + 1, n_block + 24), x.dtype)
+    lines = np.empty((3, n_models + 1, n_block), x.dtype)
+    score, product, v = lines[0], lines[1], lines[2]
+    kept = product[n_models]
+    cross = np.empty((n, n), x.dtype)
     while True:
         k = _draw_ticket(counter)  # pyright: ignore[reportCallIssue]
-        if k >= total.shape[0]:
+        if k >= totals.shape[0]:
             break
         for start in range(k * panel, min(n_times, (k + 1) * panel), n_block):
             width = _take_block(x, start, block, kept, weights)
             for h in range(n_models):
                 np.dot(unmix[h], block, b[h])
-                score_h, product_h = score[h], product[h]
                 for t in range(n_block):
-                    score_h[t] = models[h]
-                    product_h[t] = 1
+                    score[h, t] = models[h]
+                    product[h, t] = 1
                 for i in range(n):
                     slot = 0 if single else h * n + i
                     b_i, move = b[h, i], offset[h, i]
                     for t in range(n_block):
                         b_i[t] -= move
                     _evaluate(
-                        b_i, terms[h, i], mu[h, i], beta[h, i], rho[h, i], bounds,
-                        z[slot], r[slot], log_y[slot], inverse[slot],
-                        score_h, product_h,
-                    )  # fmt: skip
+                        b_i, terms[h, i], bounds, work[slot], score[h], product[h]
+                    )
                     if single:
                         _accumulate(
-                            b_i, mu[h, i], beta[h, i], rho[h, i], bounds,
-                            z[0], r[0], log_y[0], inverse[0], kept, g[i], sums[k, h, i],
-                        )  # fmt: skip
+                            b_i, terms[0, i], bounds, work[0], kept, g[i], sums[k, 0, i]
+                        )
                     if i % fold == fold - 1 or i == n - 1:
                         for t in range(n_block):
-                            score_h[t] += fast_log(product_h[t])
-                            product_h[t] = 1
+                            score[h, t] += fast_log(product[h, t])
+                            product[h, t] = 1
             if scores.shape[1] > 0:
                 for h in range(n_models):
                     for t in range(width):
                         scores[h, start + t] = score[h, t]
-            total[k] += _weigh_models(kept, score, top, v)
+            totals[k, n_models] += _weigh_models(score, kept, v)
             for h in range(n_models):
-                v_h = v[h]
                 for t in range(n_block):
-                    n_explained[k, h] += v_h[t]
-                _add_moments(b[h], block, v_h, moments[k, :, h])
-                for i in range(0 if single else n):
-                    slot = h * n + i
-                    _accumulate(
-                        b[h, i], mu[h, i], beta[h, i], rho[h, i], bounds,
-                        z[slot], r[slot], log_y[slot], inverse[slot],
-                        v_h, g[i], sums[k, h, i],
-                    )  # fmt: skip
-                np.dot(g, b[h].T, product_cross)
+                    totals[k, h] += v[h, t]
                 for i in range(n):
+                    if not single:
+                        _accumulate(
+                            b[h, i], terms[h, i], bounds, work[h * n + i],
+                            v[h], g[i], sums[k, h, i],
+                        )  # fmt: skip
+                    rest = sums[k, h, i, n_term_sums:]
+                    _add_moments(b[h, i], block[i], v[h], bounds[2], rest)
+                np.dot(g, b[h].T, cross)
+                for i in range(n):
+                    row = sums[k, h, i, n_term_sums + 2 :]
                     for t in range(n):
-                        cross[k, h, i, t] += product_cross[i, t]
+                        row[t] += cross[i, t]
 
 
 class NumbaEStep:
@@ -308,44 +317,44 @@ class NumbaEStep:
         """Compute the statistics; fill in each model's log joint density if asked."""
         dtype = self._x.dtype
         terms, models = compute_constants(parameters, self._jacobian)
+        by_source = (terms / _LN2, parameters.mu, parameters.beta, parameters.rho)
         offset = np.einsum("hik,hk->hi", parameters.unmix, parameters.center)
-        by_source = (terms, parameters.mu, parameters.beta, parameters.rho)
-        bounds = (_FLOOR[dtype.name], _SAFE[dtype.name], 0.0, 1.0)
+        bounds = (_FLOOR[dtype.name], _SAFE[dtype.name], 0.0, 1.0, 1 / _LN2)
+        stacked = np.stack(by_source).transpose(1, 3, 0, 2)
+        given = (parameters.unmix, offset, stacked, np.array(models), np.array(bounds))
         if scores is None:
             scores = np.empty((len(models), 0))
-        n_block, panel, sums = self._plan(parameters)
+        n_block, panel, totals, sums = self._plan(parameters)
         fixed = (
-            *(_take(one, dtype) for one in (parameters.unmix, offset)),
-            *(_take(one.swapaxes(1, 2), dtype) for one in by_source),
-            *(np.array(one, dtype) for one in (models, bounds)),
+            *(_take(one, dtype) for one in given),
             self._x,
             _take(weights, dtype),
             scores,
             np.zeros(1, np.int64),
-            n_block,
-            panel,
-            _FOLD[dtype.name],
+            *(n_block, panel, _FOLD[dtype.name]),
+            *(totals, sums),
         )
-        run_on_threads(lambda: _pass(*fixed, *sums))  # pyright: ignore[reportCallIssue]
-        return _collect([_add_pairwise(one) for one in sums], float(weights.sum()))
+        run_on_threads(lambda: _pass(*fixed))  # pyright: ignore[reportCallIssue]
+        return _collect(_add_panels(totals), _add_panels(sums), float(weights.sum()))
 
-    def _plan(self, parameters: AmicaParameters) -> tuple[int, int, list[np.ndarray]]:
+    def _plan(
+        self, parameters: AmicaParameters
+    ) -> tuple[int, int, np.ndarray, np.ndarray]:
         """Choose the block, cut time into panels, and make room for their sums."""
         n_models, n_mix, n = parameters.mu.shape
         n_times = self._x.shape[1]
         n_block = self._chunk
         if n_block is None:
-            slots = n_models * n if n_models > 1 else n
-            per_sample = self._x.itemsize * slots * (3 * n_mix if n_models > 1 else 3)
-            n_block = max(64, min(512, _SCRATCH_BYTES // per_sample // 64 * 64))
-        shapes = [(), (n_models,), (2, n_models, n), (n_models, n, n_mix, 7)]
-        shapes.append((n_models, n, n))
-        room = _PANEL_BYTES // (8 * sum(math.prod(one) for one in shapes))
+            rows = n_models * n * (3 * n_mix if n_models > 1 else 3)
+            n_block = _SCRATCH_BYTES // (self._x.itemsize * rows) // 64 * 64
+            n_block = max(128, min(512, n_block))
+        shape = (n_models, n, _N_SUMS * n_mix + 2 + n)
+        room = _PANEL_BYTES // (8 * math.prod(shape))
         n_blocks = -(-n_times // n_block)
         per_panel = -(-n_blocks // max(1, min(_MAX_PANELS, room)))
         n_panels = -(-n_blocks // per_panel)
-        sums = [np.zeros((n_panels, *shape)) for shape in shapes]
-        return n_block, per_panel * n_block, sums
+        totals, sums = np.zeros((n_panels, n_models + 1)), np.zeros((n_panels, *shape))
+        return n_block, per_panel * n_block, totals, sums
 
 
 def _take(values: Array, dtype: np.dtype | str) -> np.ndarray:
@@ -353,22 +362,28 @@ def _take(values: Array, dtype: np.dtype | str) -> np.ndarray:
     return np.require(values, dtype, ["C", "W"])
 
 
-def _add_pairwise(panels: np.ndarray) -> np.ndarray:
-    """Add along the first axis in the order of a binary tree."""
-    while len(panels) > 1:
-        rest = panels[len(panels) // 2 * 2 :]
-        panels = np.concatenate([panels[:-1:2] + panels[1::2], rest])
-    return panels[0, ...]  # an array, even of a single number
+def _add_panels(panels: np.ndarray) -> np.ndarray:
+    """Add along the first axis, in place, in the order of a binary tree."""
+    n = len(panels)
+    while n > 1:
+        half = n // 2
+        panels[:half] += panels[n - half : n]
+        n -= half
+    return panels[0]
 
 
-def _collect(sums: list[np.ndarray], n_samples: float) -> Statistics:
-    total, v, (vb2, vx), by_term, cross = sums
-    by_term = np.ascontiguousarray(np.moveaxis(by_term, -1, 0).swapaxes(2, 3))
-    u, ur, ur_y, ur_y2, url, ur2, ur2_y2 = by_term
+def _collect(totals: np.ndarray, sums: np.ndarray, n_samples: float) -> Statistics:
+    """Name the sums; by source they are those of terms, v b^2, v x, and g b'."""
+    n_models, n, _ = sums.shape
+    by_term, moments, cross = np.split(sums, [-n - 2, -n], axis=2)
+    by_term = by_term.reshape(n_models, n, -1, _N_SUMS).transpose(3, 0, 2, 1)
+    u, ur, ur_y, ur_y2, url, ur2, ur2_y2 = np.ascontiguousarray(by_term)
+    vb2, vx = np.ascontiguousarray(np.moveaxis(moments, -1, 0))
     return Statistics(
-        log_likelihood=float(total), n_samples=n_samples, v=v, vb2=vb2, vx=vx,
+        log_likelihood=float(totals[-1]), n_samples=n_samples, v=totals[:-1].copy(),
+        vb2=vb2, vx=vx,
         u=u, ur=ur, ur_y=ur_y, ur_y2=ur_y2, url=url, ur2=ur2, ur2_y2=ur2_y2,
-        cross=cross,
+        cross=cross.copy(),
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from meegic.base.checks import check_count, check_option, check_shape
 from meegic.base.errors import InputError, RankError
 
 RANK_TOLERANCE = 1e-7
-_BLOCK = 2**13
+_BLOCK = 2**11
 _GAP = 1e3  # channels whose sizes differ by more, without any between, are two groups
 
 Sphering = Literal["zca", "pca", "none"]
