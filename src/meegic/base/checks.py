@@ -133,6 +133,7 @@ def check_shape(name: str, array: np.ndarray, shape: Sequence[int | None]) -> No
     )
     if not fits:
         words = ", ".join("any" if one is None else str(one) for one in shape)
+        words += "," if len(shape) == 1 else ""
         raise ShapeError(f"{name} must have shape ({words}), but got {array.shape}.")
 
 

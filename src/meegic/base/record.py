@@ -141,13 +141,15 @@ def canonical_json(options: Any, *, name: str = "options") -> str:
     return json.dumps(plain, sort_keys=True, separators=(",", ":"))
 
 
-def draw_seed(random_state: Any) -> int:
+def draw_seed(random_state: Any, *, name: str = "random_state") -> int:
     """Take the caller's seed, or draw one, so that it can be recorded.
 
     Parameters
     ----------
     random_state : int | None
         A whole number below 2**32; ``None`` draws one from the system.
+    name : str
+        How the caller knows it.
 
     Returns
     -------
@@ -161,7 +163,7 @@ def draw_seed(random_state: Any) -> int:
     """
     if random_state is None:
         return secrets.randbits(32)
-    check_count("random_state", random_state, low=0, high=2**32 - 1)
+    check_count(name, random_state, low=0, high=2**32 - 1)
     return int(random_state)
 
 

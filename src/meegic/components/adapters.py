@@ -4,12 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError as SklearnNotFittedError
+from sklearn.utils.validation import validate_data
 
-from meegic.base.checks import check_count, check_option
-from meegic.base.errors import NotFittedError, OptionError
+from meegic.base.checks import check_count, check_finite, check_option, check_shape
+from meegic.base.errors import NotFittedError, OptionError, ShapeError
 from meegic.base.record import draw_seed
 from meegic.components.checkpoint import Checkpoints
+from meegic.components.inspection import split_mask
 
 
 class SeedArray(np.ndarray):
@@ -44,11 +47,42 @@ def make_checkpoints(given: dict[str, Any]) -> Checkpoints | None:
     check_count("checkpoint_every", every, low=0)
     if not every and path is None:
         return None
-    return Checkpoints(Path(path or "amica_checkpoint.npz"), every=every)
+    path = "amica_checkpoint.npz" if path is None else path
+    return Checkpoints(Path(path), every=every)
 
 
-def take_seed(random_state: Any) -> int:
-    """Take scikit-learn's forms of a random state to a seed.
+def take_samples(
+    estimator: BaseEstimator, X: Any, weights: Any
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Take samples by channels, masked or not, and their weights.
+
+    Examples
+    --------
+    >>> take_samples(BaseEstimator(), [[1, 2], [3, 4], [5, 7]], None)[0].dtype
+    dtype('float64')
+    """
+    weights = None if weights is None else np.asarray(weights, float)
+    if isinstance(X, np.ma.MaskedArray) and X.ndim == 2:
+        plain, weights = split_mask(X.T, weights)
+        X = np.asarray(plain).T
+    X = validate_data(
+        estimator, X, dtype=[np.float64, np.float32], ensure_all_finite=False,
+        ensure_min_samples=2, ensure_min_features=2,
+    )  # fmt: skip
+    check_finite("X", X)
+    if X.shape[1] > X.shape[0]:
+        raise ShapeError(
+            f"X has more channels ({X.shape[1]}) than samples ({X.shape[0]}); is it "
+            "transposed?",
+            hint="X is samples by channels here: pass data.T.",
+        )
+    if weights is not None:
+        check_shape("sample_weight", weights, (len(X),))
+    return X, None if weights is None else np.asarray(weights)
+
+
+def take_seed(random_state: Any) -> int | None:
+    """Take scikit-learn's forms of a random state to a seed; None stays None.
 
     Examples
     --------
@@ -59,7 +93,7 @@ def take_seed(random_state: Any) -> int:
         return int(random_state.integers(2**32))
     if isinstance(random_state, np.random.RandomState):
         return int(random_state.randint(2**31))
-    return draw_seed(random_state)
+    return None if random_state is None else draw_seed(random_state)
 
 
 def name_dtype(dtype: Any) -> str:
@@ -102,7 +136,7 @@ def as_seed_array(array: np.ndarray) -> SeedArray:
     >>> as_seed_array(np.ones(2)).cpu().numpy()
     array([1., 1.])
     """
-    return np.ascontiguousarray(array).view(SeedArray)
+    return np.array(array, order="C").view(SeedArray)  # a copy: the model stays
 
 
 def pad(values: np.ndarray, length: int) -> np.ndarray:

@@ -1,15 +1,17 @@
 """Fit AMICA: prepare the data, start, iterate, order."""
 
+import logging
 import math
-import warnings
 from contextlib import nullcontext
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Real
 from scipy.special import softmax
 
+from meegic.base.alerts import warn_user
 from meegic.base.arrays import Array
 from meegic.base.errors import ConvergenceError, ConvergenceWarning, OptionError
 from meegic.base.record import draw_seed, make_record
@@ -34,6 +36,8 @@ from meegic.components.starts import Start, make_start
 from meegic.components.threads import one_blas_thread
 from meegic.components.whiten import Whitener, fit_whitener
 
+LOG = logging.getLogger("meegic.components")
+
 _RESTART_PASSES = 50
 _OPEN = ("", "max_iter", "callback")  # reasons that leave something to be done
 _STILL_RISING = 1e-6
@@ -48,7 +52,7 @@ def fit_amica(
     start: Start = None,
     seed: int | None = 0,
     callback: Callback | None = None,
-    checkpoints: Checkpoints | None = None,
+    checkpoints: Checkpoints | Path | str | None = None,
 ) -> AmicaModel:
     """Fit a mixture of independent component models.
 
@@ -70,8 +74,8 @@ def fit_amica(
         Of the random start; ``None`` draws one. It is kept in the record.
     callback : callable | None
         Gets a `FitProgress` after every iteration; a true answer ends the fit.
-    checkpoints : Checkpoints | None
-        Where and how often the state of the fit is kept.
+    checkpoints : Checkpoints | path | None
+        Where and how often the state of the fit is kept; a path keeps the end only.
 
     Returns
     -------
@@ -86,14 +90,18 @@ def fit_amica(
     >>> model.n_components, model.solver
     (2, 'quasi-newton')
     """
-    options = options or AmicaOptions()
+    options = _check_arguments(options, callback)
+    if isinstance(checkpoints, (str, Path)):
+        checkpoints = Checkpoints(Path(checkpoints))
     if seed is None and checkpoints is not None:
         seed = find_seed(checkpoints)
-    seed = draw_seed(seed)
+    seed = draw_seed(seed, name="seed")
     plain, weights = split_mask(data, weights)
     array = check_recording_array(plain)
     weights = check_weights(weights, *array.shape)
     whitener, x = _whiten(array, weights, scale, options)
+    if len(x) < len(array):
+        LOG.info("%d components for %d channels: their rank", len(x), len(array))
     warn_about_data(x, weights, sfreq=options.sfreq)
     record = make_record(
         asdict(options), seed=seed, input_digest=hash_data(array, weights)
@@ -126,6 +134,19 @@ def fit_amica(
         restarts=state.restarts + jacobian,
         record=record,
     )
+
+
+def _check_arguments(options: object, callback: object) -> AmicaOptions:
+    if options is None:
+        options = AmicaOptions()
+    if not isinstance(options, AmicaOptions):
+        raise TypeError(
+            f"options must be AmicaOptions, but got {type(options).__name__}; pass "
+            "AmicaOptions(n_models=2) or the like."
+        )
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback must be a function, but got {callback!r}.")
+    return options
 
 
 def _whiten(
@@ -226,7 +247,8 @@ class _Fit:
             return self._problem.start(
                 self._draw(start, self._seed), redraw=start is None
             )
-        if start is not None and start not in ("fastica", "one-term"):
+        drawn_anew = isinstance(start, str) and start in ("fastica", "one-term")
+        if start is not None and not drawn_anew:
             raise OptionError(
                 f"n_restarts must be 1 when start is given, but got {n_restarts}: "
                 "every start would be the same."
@@ -262,9 +284,8 @@ def _warn_about_end(state: FitState, options: AmicaOptions) -> None:
         return
     gain = values[-1] - values[-2]
     if gain > _STILL_RISING:
-        warnings.warn(
+        warn_user(
             f"the fit reached max_iter={options.max_iter} while the log-likelihood "
             f"still rose by {gain:.1e} per iteration; raise max_iter.",
             ConvergenceWarning,
-            stacklevel=3,
         )

@@ -5,7 +5,6 @@ import re
 import signal
 import threading
 import time
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -15,6 +14,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
+from meegic.base.alerts import warn_user
 from meegic.base.arrays import pick_device
 from meegic.base.checks import check_count, check_range
 from meegic.base.errors import (
@@ -156,10 +156,8 @@ class CheckpointStore:
                 continue
             self._check(path, content)
             for error in damaged:
-                warnings.warn(
-                    f"{error.message} An older checkpoint takes its place.",
-                    DataWarning,
-                    stacklevel=4,
+                warn_user(
+                    f"{error.message} An older checkpoint takes its place.", DataWarning
                 )
             LOG.info("the fit goes on from %s", path)
             return content.state
@@ -219,11 +217,10 @@ class CheckpointStore:
             computed, _tell_computing(new, self._kernel, self._n_devices)
         )
         if changed:
-            warnings.warn(
+            warn_user(
                 f"{path} was computed otherwise: {', '.join(changed)}. The fit goes on "
                 "with the same accuracy, but not to the same last digits.",
                 ReproducibilityWarning,
-                stacklevel=5,
             )
 
     def _refuse(self, path: Path, reason: str) -> NoReturn:

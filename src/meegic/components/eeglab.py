@@ -2,7 +2,6 @@
 
 import math
 import os
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
@@ -10,6 +9,7 @@ from typing import NoReturn
 import numpy as np
 from jaxtyping import Float
 
+from meegic.base.alerts import warn_user
 from meegic.base.arrays import Array
 from meegic.base.checks import list_words
 from meegic.base.errors import DataWarning, FileFormatError, OptionError, OutputError
@@ -88,8 +88,10 @@ def write_amicaout(
 ) -> None:
     """Write a folder that EEGLAB loads, or none that can be loaded.
 
-    The numbers are in the unit of the scaled data, which for EEG is uV, as EEGLAB has
-    it. What `read_amicaout` gave is written back byte for byte.
+    The numbers are in the unit of the data of the fit times its ``scale``. EEGLAB has
+    uV: fit data in V with ``scale=np.full(n_channels, 1e6)``, and read such a folder
+    for data in V with ``.to_model(scale=...)``. What `read_amicaout` gave is written
+    back byte for byte.
 
     Parameters
     ----------
@@ -114,6 +116,11 @@ def write_amicaout(
     ...     read_amicaout(folder).mean
     array([1., 1.])
     """
+    if not isinstance(content, (AmicaModel, AmicaOutput)):
+        raise TypeError(
+            "content must be an AmicaModel or AmicaOutput, but got "
+            f"{type(content).__name__}; of AMICA pass .model_."
+        )
     if isinstance(content, AmicaModel):
         content = make_output(content, scores=scores)
     elif scores is not None:
@@ -247,11 +254,10 @@ def _read_list(
         _refuse_size(path, sizes["comp_list"], 2 * length)
     numbers = _read_numbers(path, "<i4", math.prod(shape)).reshape(shape, order="F").T
     if not numbers.any():
-        warnings.warn(
+        warn_user(
             f"{path} holds zeros only, as the program leaves it with fix_init 1. "
             "Components are taken in their natural order.",
             DataWarning,
-            stacklevel=3,
         )
         return natural
     if numbers.min() < 1 or numbers.max() > n_densities:

@@ -10,6 +10,7 @@ from sklearn.utils import Tags, TransformerTags
 from sklearn.utils.validation import validate_data
 
 from meegic.base.checks import check_count, check_finite, check_shape
+from meegic.base.record import draw_seed
 from meegic.components.adapters import (
     AmicaNotFittedError,
     as_seed_array,
@@ -17,15 +18,15 @@ from meegic.components.adapters import (
     name_device,
     name_dtype,
     pad,
+    take_samples,
     take_seed,
 )
 from meegic.components.amica import fit_amica
 from meegic.components.callbacks import FitProgress
-from meegic.components.inspection import split_mask
 from meegic.components.model import AmicaModel
 from meegic.components.model_file import read_model
 from meegic.components.options import AmicaOptions, make_options
-from meegic.components.verbose import Reporter, announce_compiling
+from meegic.components.verbose import Reporter, announce_compiling, announce_end
 
 _DEFAULT_MIN_DLL = 1e-9
 _SHARED = tuple(
@@ -188,17 +189,7 @@ newton_fallback, safeguard, kernel, sfreq
         options = self._make_options(given)
         seed = take_seed(given["random_state"])
         check_count("writestep", given["writestep"])
-        weights = None if sample_weight is None else np.asarray(sample_weight, float)
-        if isinstance(X, np.ma.MaskedArray) and X.ndim == 2:
-            X, weights = split_mask(X.T, weights)
-            X = X.T
-        X = validate_data(
-            self, X, dtype=[np.float64, np.float32], ensure_all_finite=False,
-            ensure_min_samples=2, ensure_min_features=2,
-        )  # fmt: skip
-        check_finite("X", X)
-        if weights is not None:
-            check_shape("sample_weight", np.asarray(weights), (len(X),))
+        X, weights = take_samples(self, X, sample_weight)
         start = given["init"]
         if given["warm_start"] and hasattr(self, "model_"):
             start = self.model_
@@ -210,6 +201,8 @@ newton_fallback, safeguard, kernel, sfreq
             checkpoints=make_checkpoints(given),
         )  # fmt: skip
         self._take(model)
+        if given["verbose"]:
+            announce_end(model)
         return self
 
     def transform(self, X: Any, model: int | None = None) -> np.ndarray:
@@ -228,7 +221,7 @@ newton_fallback, safeguard, kernel, sfreq
             The sources.
         """
         fitted = self._fitted(model)
-        sources = np.moveaxis(fitted.unmix(self._check(X)), -1, 0)
+        sources = as_seed_array(np.moveaxis(fitted.unmix(self._check(X)), -1, 0))
         return sources if model is None else sources[:, model]
 
     def fit_transform(
@@ -239,8 +232,9 @@ newton_fallback, safeguard, kernel, sfreq
 
     def inverse_transform(self, S: Any, model: int = 0) -> np.ndarray:
         """Take the sources (n_samples, n_components) of one model to channels."""
-        fitted = self._fitted(model)
-        return fitted.restore(np.asarray(S).T, model).T
+        fitted, S = self._fitted(model), np.asarray(S)
+        check_shape("S", S, (None, fitted.n_components))
+        return fitted.restore(S.T, model).T
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Compute how probable each model is, shape (n_samples, n_models)."""
@@ -262,7 +256,7 @@ newton_fallback, safeguard, kernel, sfreq
     def sample(self, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
         """Draw data (n_samples, n_channels) from the model."""
         fitted = self._fitted()
-        return fitted.sample(n_samples, seed=take_seed(random_state)).T
+        return fitted.sample(n_samples, seed=draw_seed(take_seed(random_state))).T
 
     def ll_history(self) -> np.ndarray:
         """Give the log-likelihood of every iteration."""

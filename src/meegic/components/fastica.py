@@ -1,6 +1,5 @@
 """FastICA: the orthogonal turn of whitened data towards independent components."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -8,6 +7,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
+from meegic.base.alerts import warn_user
 from meegic.base.arrays import Array
 from meegic.base.checks import (
     check_count,
@@ -326,22 +326,20 @@ def _warn(fates: Sequence[_Fate], tol: float, n: int, n_times: int) -> None:
     departure = max(float(np.abs(fate.departure).max()) for fate in fates)
     # On Gaussian noise the best directions reach up to 0.75 of this, whatever n, T.
     if n > 1 and departure < np.sqrt(n / n_times):
-        warnings.warn(
+        warn_user(
             f"FastICA found no component that {n_times} times can tell from Gaussian "
             "noise: the components are arbitrary. Take a longer recording, or lower "
             "n_components.",
             ConvergenceWarning,
-            stacklevel=3,
         )
         return
     late = [fate for fate in fates if not fate.changes[-1] < tol]
     if late:
         worst = max(fate.changes[-1] for fate in late)
         passes = max(len(fate.changes) for fate in late)
-        warnings.warn(
+        warn_user(
             f"FastICA has not converged within {passes} passes: directions still "
             f"change by {worst:.2g}, and tol is {tol:g}. Raise max_iter or tol, or "
             "lower n_components: Gaussian components never settle.",
             ConvergenceWarning,
-            stacklevel=3,
         )

@@ -2,13 +2,13 @@
 
 import os
 import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from meegic.base.alerts import warn_user
 from meegic.base.checks import check_count, did_you_mean
 from meegic.base.errors import DataWarning, FileFormatError, OptionError
 from meegic.base.files import write_text
@@ -344,4 +344,4 @@ def _format(key: str, value: Any) -> str:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(message.rstrip(), DataWarning, stacklevel=3)
+    warn_user(message.rstrip(), DataWarning)

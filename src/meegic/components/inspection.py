@@ -1,11 +1,11 @@
 """What a fit asks of its data, and what it warns of before it begins."""
 
 import hashlib
-import warnings
 
 import numpy as np
 from jaxtyping import Bool, Float
 
+from meegic.base.alerts import warn_user
 from meegic.base.arrays import Array
 from meegic.base.checks import check_data, check_finite, check_shape
 from meegic.base.errors import DataWarning, InputError
@@ -104,7 +104,12 @@ def check_weights(
     """
     if weights is None:
         return np.ones(n_times)
-    weights = np.asarray(weights, dtype=float)
+    weights = np.asarray(weights)
+    if weights.dtype.kind not in "biuf":
+        raise InputError(
+            f"weights must be numbers, but their dtype is {weights.dtype}."
+        )
+    weights = weights.astype(float)
     check_shape("weights", weights, (n_times,))
     if not (np.isfinite(weights).all() and (weights >= 0).all()):
         raise InputError("weights must be finite and not negative.")
@@ -140,7 +145,7 @@ def check_scale(scale: Array, n_channels: int) -> Float[np.ndarray, " channels"]
 
     Examples
     --------
-    >>> check_scale([1e6, 1e6], 2)
+    >>> check_scale(np.array([1e6, 1e6]), 2)
     array([1000000., 1000000.])
     """
     scale = np.asarray(scale, dtype=float)
@@ -203,11 +208,11 @@ def warn_about_data(
     n = len(x)
     n_used = int((weights > 0).sum())
     if n_used < 20 * n**2:
-        warnings.warn(
+        warn_user(
             f"{n_used} samples are few for {n} components: 20 x {n}^2 = {20 * n**2} "
-            "is what a stable decomposition takes.",
+            "is what a stable decomposition takes. Take a longer recording, or a lower "
+            "n_components.",
             DataWarning,
-            stacklevel=3,
         )
     norms = _square_norms(x)
     extreme = np.flatnonzero((norms > _LARGE_NORM**2 * n) & (weights > 0))
@@ -216,12 +221,11 @@ def warn_about_data(
     _warn_about_rank(x, calm, _BLOCK_S * sfreq if sfreq else max(2000, 10 * n))
     if len(extreme):
         shown = ", ".join(f"{one}" for one in extreme[:5])
-        warnings.warn(
+        warn_user(
             f"{len(extreme)} samples are more than {_LARGE_NORM:.0f} times larger than "
             f"usual, at {shown}{', ...' if len(extreme) > 5 else ''}; do_reject=True "
             "leaves them out.",
             DataWarning,
-            stacklevel=3,
         )
 
 
@@ -267,12 +271,11 @@ def _warn_about_rank(x: np.ndarray, weights: np.ndarray, length: float) -> None:
             low[at] = rank
     if low:
         at, rank = next(iter(low.items()))
-        warnings.warn(
+        warn_user(
             f"{len(low)} blocks of {block} samples have fewer dimensions than the "
             f"whole recording: the one at sample {at} has {rank} of {n}. Repair or "
             "interpolation does that; a lower n_components avoids it.",
             DataWarning,
-            stacklevel=4,
         )
 
 

@@ -1,5 +1,8 @@
 """Who passes over the data: numba on a processor, JAX on accelerators and many."""
 
+import os
+import re
+
 import jax
 import numpy as np
 from jaxtyping import Float
@@ -66,5 +69,12 @@ def pick_kernel(kernel: str, device: str) -> str:
     """
     if kernel != "auto":
         return kernel
-    alone = device == "cpu" and len(jax.devices("cpu")) == 1
-    return "numba" if alone else "jax"
+    return "numba" if device == "cpu" and _count_host_devices() <= 1 else "jax"
+
+
+def _count_host_devices() -> int:
+    """Count what was asked for; asking JAX would start its threads, for good."""
+    flags = os.environ.get("XLA_FLAGS", "")
+    forced = re.search(r"host_platform_device_count=(\d+)", flags)
+    wanted = getattr(jax.config, "jax_num_cpu_devices", 1)
+    return max(wanted, int(forced[1]) if forced else 1)

@@ -3,7 +3,6 @@
 import logging
 import math
 import time
-import warnings
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -11,6 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.special import logsumexp
 
+from meegic.base.alerts import warn_user
 from meegic.base.errors import ConvergenceError, DataWarning
 from meegic.components.callbacks import Callback, FitProgress
 from meegic.components.em import EmSolver, EmState, Evaluate, Progress
@@ -307,10 +307,9 @@ class Problem:
         if not dead.any() or self.options.compat is not None:
             return state
         for h in np.flatnonzero(dead & (state.deaths == 1)):
-            warnings.warn(
+            warn_user(
                 f"model {h} explains fewer than {2 * n} samples again and is kept out.",
                 DataWarning,
-                stacklevel=2,
             )
         fresh = np.flatnonzero(dead & (state.deaths == 0))
         state = state._replace(deaths=state.deaths + dead)

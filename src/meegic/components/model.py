@@ -128,6 +128,7 @@ class AmicaModel:
         self, sources: Float[Array, "components times"], model: int = 0
     ) -> Float[np.ndarray, "channels times"]:
         """Take the sources of one model back to channels."""
+        check_count("model", model, low=0, high=self.n_models - 1)
         unmix, center = self.parameters.unmix[model], self.parameters.center[model]
         x = np.linalg.solve(unmix, np.asarray(sources)) + center[:, None]
         return self.whitener.restore(x)

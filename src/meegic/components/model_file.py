@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from meegic.base.errors import IntegrityError
+from meegic.base.errors import InputError, IntegrityError
 from meegic.base.flat import add_suffix, read_flat
 from meegic.components.model import SCHEMA, AmicaModel
 
@@ -36,6 +36,8 @@ def read_model(path: Path | str) -> AmicaModel:
     """
     path = Path(path)
     path = path if path.is_file() else add_suffix(path)
+    if not path.exists():
+        raise InputError(f"no such file: {path}.", hint="Save a model there first.")
     try:
         return read_flat(path, AmicaModel, version=SCHEMA)
     except IntegrityError as error:

@@ -120,6 +120,9 @@ class AmicaOptions:
     chunk_t: int | None = None
 
     def __post_init__(self) -> None:
+        for one in fields(self):
+            if isinstance(value := getattr(self, one.name), np.generic):
+                object.__setattr__(self, one.name, value.item())
         for name, low in _COUNTS.items():
             check_count(name, getattr(self, name), low=low)
         for name in _POSITIVE:
@@ -131,9 +134,7 @@ class AmicaOptions:
         for name, allowed in _WORDS.items():
             check_option(name, getattr(self, name), allowed)
         for name in _FLAGS:
-            value = getattr(self, name)
-            flag = bool(value) if isinstance(value, np.bool_) else value
-            check_option(name, flag, [True, False])
+            check_option(name, getattr(self, name), [True, False])
         check_range("minrho", self.minrho, low=1.0, high=2.0)
         check_range("maxrho", self.maxrho, low=self.minrho, high=2.0)
         check_range("rho0", self.rho0, low=self.minrho, high=self.maxrho)

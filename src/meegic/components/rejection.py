@@ -1,10 +1,9 @@
 """Rejection: which samples are so improbable that a fit leaves them out."""
 
-import warnings
-
 import numpy as np
 from jaxtyping import Bool, Float
 
+from meegic.base.alerts import warn_user
 from meegic.base.errors import DataWarning, InputError
 from meegic.components.options import AmicaOptions
 
@@ -65,9 +64,8 @@ def check_kept(
         )
     if n_left < (1 - _MAX_REJECTED) * n_used:
         share = 100 * (1 - n_left / n_used)
-        warnings.warn(
+        warn_user(
             f"{share:.0f} % of the samples are rejected as outliers; reject_sigma may "
             "be too small.",
             DataWarning,
-            stacklevel=2,
         )

@@ -21,7 +21,7 @@ from meegic.components.parameters import (
 )
 from meegic.components.whiten import Whitener
 
-Start = str | Path | AmicaModel | Mapping[str, Any] | None
+Start = str | Path | AmicaModel | Mapping[str, Any] | np.ndarray | None
 
 _WORDS = ("fix", "fastica", "one-term")
 _ONE_TERM_PASSES = 60
@@ -70,7 +70,9 @@ def make_start(
     array([1., 0.])
     """
     n = len(x)
-    fixed = options.fix_init or start == "fix"
+    if isinstance(start, np.ndarray):
+        start = {"W": start}
+    fixed = options.fix_init or (isinstance(start, str) and start == "fix")
     if fixed and options.n_models > 1:
         replace(options, fix_init=True)  # refuses, and says why
     drawn = draw_parameters(
@@ -80,12 +82,17 @@ def make_start(
         rho=options.rho0,
         generator=None if fixed else np.random.default_rng(seed),
     )
-    if start is None or start == "fix":
+    if start is None or (isinstance(start, str) and start == "fix"):
         return drawn
     if isinstance(start, AmicaModel):
         return _carry_over(start, whitener, options)
     if isinstance(start, Mapping):
         return _bound(take_arrays(start, drawn), options)
+    if not isinstance(start, (str, Path)):
+        raise TypeError(
+            "start must be None, a word, a path, an AmicaModel or arrays, but got "
+            f"{type(start).__name__}."
+        )
     if isinstance(start, Path) or start not in _WORDS:
         return _carry_over(_read_folder(start), whitener, options)
     if start == "fastica":

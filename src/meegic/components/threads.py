@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
+from threading import Lock
 
 from threadpoolctl import threadpool_limits
 
@@ -49,13 +50,38 @@ def run_on_threads(work: Callable[[], None]) -> None:
 def one_blas_thread() -> Iterator[None]:
     """Keep BLAS in the thread that calls it, for ours share the processors already.
 
+    The limit holds for the whole process: of several fits at a time the first sets it
+    and the last takes it back.
+
     Examples
     --------
     >>> with one_blas_thread():
     ...     pass  # threads of our own
     """
-    with threadpool_limits(1, user_api="blas"):
+    with _LIMIT.lock:
+        _LIMIT.users += 1
+        if _LIMIT.users == 1:
+            _LIMIT.limiter = threadpool_limits(1, user_api="blas")
+    try:
         yield
+    finally:
+        with _LIMIT.lock:
+            _LIMIT.users -= 1
+            if _LIMIT.users == 0 and _LIMIT.limiter is not None:
+                _LIMIT.limiter.restore_original_limits()
+                _LIMIT.limiter = None
+
+
+class _Limit:
+    """Who needs BLAS in one thread at present."""
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.users = 0
+        self.limiter: threadpool_limits | None = None
+
+
+_LIMIT = _Limit()
 
 
 @cache

@@ -3,6 +3,7 @@
 from typing import Any
 
 from meegic.components.callbacks import FitProgress
+from meegic.components.model import AmicaModel
 from meegic.components.options import AmicaOptions
 from meegic.components.statistics_cpu import is_compiled
 
@@ -45,3 +46,24 @@ def announce_compiling(options: AmicaOptions) -> None:
     """
     if options.kernel != "jax" and options.device == "cpu" and not is_compiled():
         print("Compiling for this processor, once; some seconds ...", flush=True)
+
+
+def announce_end(model: AmicaModel) -> None:
+    """Say how the fit ended, and with how many components when not one a channel.
+
+    Examples
+    --------
+    >>> from meegic.components.amica import fit_amica
+    >>> from meegic.components.model import AmicaModel
+    from meegic.components.options import AmicaOptions
+    >>> x = [[0.0, 1.0, 3.0, 2.0] * 30, [1.0, 0.0, 0.0, 5.0] * 30]
+    >>> announce_end(fit_amica(x, AmicaOptions(n_mix=1, rho0=2.0, minrho=2.0)))
+    Done: ...
+    """
+    n_channels = len(model.whitener.mean)
+    fewer = f"{model.n_components} components, {n_channels} channels; "
+    print(
+        f"Done: {fewer if model.n_components < n_channels else ''}"
+        f"{len(model.history.rate)} iterations, {model.stop_reason}, "
+        f"LL = {model.log_likelihood:.8f}"
+    )

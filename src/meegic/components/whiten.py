@@ -13,6 +13,7 @@ from meegic.base.errors import InputError, RankError
 
 RANK_TOLERANCE = 1e-7
 _BLOCK = 2**11
+_ROUNDING = 1e-13  # what is left of a constant, relative to it
 _GAP = 1e3  # channels whose sizes differ by more, without any between, are two groups
 
 Sphering = Literal["zca", "pca", "none"]
@@ -113,7 +114,13 @@ def fit_whitener(
     (2, 1000)
     """
     check_option("sphering", sphering, ["zca", "pca", "none"])
-    mean, covariance = _compute_moments(np.asarray(data), weights)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, covariance = _compute_moments(np.asarray(data), weights)
+    if not np.isfinite(covariance).all():
+        raise InputError(
+            "data are so large that their squares are not finite.",
+            hint="Use another unit, or look at the recording with meegic check.",
+        )
     sizes = np.sqrt(np.diag(covariance))
     scale = find_scale(sizes) if scale is None else np.asarray(scale, dtype=float)
     check_shape("scale", scale, (len(sizes),))
@@ -230,6 +237,6 @@ def _compute_moments(
         covariance += (centered * weights[span]) @ centered.T
     covariance /= total
     # What varies less than rounding of the mean does not vary.
-    flat = np.sqrt(np.diag(covariance)) <= 16 * np.finfo(float).eps * np.abs(mean)
+    flat = np.sqrt(np.diag(covariance)) <= _ROUNDING * np.abs(mean)
     covariance[flat], covariance[:, flat] = 0.0, 0.0
     return mean, covariance
