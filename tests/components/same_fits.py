@@ -8,7 +8,7 @@ import numpy as np
 from meegic.base.errors import ConvergenceWarning
 from meegic.base.record import Record
 from meegic.components.amica import fit_amica
-from meegic.components.options import make_options
+from meegic.components.options import AmicaOptions
 
 
 def draw_data(n=3, n_times=1500, seed=0):
@@ -28,7 +28,7 @@ _ARGUMENTS = ("weights", "scale", "start", "callback", "checkpoints")
 def fit(data, *, seed=0, **given):
     """Fit with numba unless told otherwise; to stop at a limit is no matter here."""
     arguments = {name: given.pop(name) for name in _ARGUMENTS if name in given}
-    options = make_options(**{"kernel": "numba", **given})
+    options = AmicaOptions(**{"kernel": "numba", **given})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return fit_amica(data, options, seed=seed, **arguments)

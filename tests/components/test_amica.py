@@ -10,7 +10,7 @@ from tests.components.fits import simulate
 
 from meegic.base.errors import ConvergenceWarning, OptionError
 from meegic.components.amica import fit_amica
-from meegic.components.options import AmicaOptions, make_options
+from meegic.components.options import AmicaOptions
 from meegic.components.scores import amari_distance
 
 # One smooth term has a sharp optimum, which every path to it meets. Newton steps of EM
@@ -321,7 +321,7 @@ def test_without_sphering_the_likelihood_still_rises(recording):
 
 @pytest.mark.parametrize("compat", ["fortran", "pyamica"])
 def test_reference_programs(recording, compat):
-    options = make_options(compat=compat, n_models=2, max_iter=12)
+    options = AmicaOptions(compat=compat, n_models=2, max_iter=12)
     with pytest.warns(ConvergenceWarning):
         model = fit_amica(recording[0], options)
     assert model.solver == "em"

@@ -21,7 +21,7 @@ from meegic.components.newton import (
     newton_direction,
     newton_direction_or_natural,
 )
-from meegic.components.options import AmicaOptions, make_options
+from meegic.components.options import AmicaOptions
 from meegic.components.parameters import AmicaParameters, draw_parameters
 
 WILD = AmicaOptions(rholrate=0.05)
@@ -52,7 +52,7 @@ def test_golden_m_step(golden, golden_step, name, lrate):
         direction, _ = newton_direction_or_natural(direction, curvature, scope="model")
     if name == "pair":
         direction = newton_direction(direction, curvature)
-    options = make_options(n_models=2, compat="fortran")
+    options = AmicaOptions(n_models=2, compat="fortran")
     found = m_step(
         parameters, sums, direction, options,
         lrate=lrate, rholrate=0.05, center="moved",
@@ -240,14 +240,14 @@ def test_a_step_that_lowers_the_likelihood_is_made_again_with_half_the_rate():
 
 def test_pyamica_keeps_the_center_and_measures_otherwise():
     data, _ = simulate(4, 1500)
-    options = make_options(compat="pyamica", n_models=2)
+    options = AmicaOptions(compat="pyamica", n_models=2)
     problem, start = make_problem(data, options)
     solver = EmSolver(options)
     state, progress = solver.advance(
         solver.start(start, problem.evaluate), problem.evaluate
     )
     assert_array_equal(state.parameters.center, 0)
-    other = make_options(compat="fortran", n_models=2)
+    other = AmicaOptions(compat="fortran", n_models=2)
     solver = EmSolver(other)
     moved, theirs = solver.advance(
         solver.start(start, problem.evaluate), problem.evaluate

@@ -10,7 +10,7 @@ from meegic.components.amica import fit_amica
 from meegic.components.em import likelihood
 from meegic.components.kernels import make_estep
 from meegic.components.model import compute_sensor_variances, order_parameters
-from meegic.components.options import make_options
+from meegic.components.options import AmicaOptions
 from meegic.components.parameters import AmicaParameters
 from meegic.components.threads import one_blas_thread
 from meegic.components.whiten import fit_whitener
@@ -59,7 +59,7 @@ def final(published):
 def test_trajectory(shared, recording, name):
     golden = load(shared / f"golden/amica/fortran_start_{name}.npz")
     n_iter, early, later = RUNS[name]
-    options = make_options(
+    options = AmicaOptions(
         compat="fortran", n_models=len(golden["gm"]), max_iter=n_iter,
         newt_start=50 if name == "reject" else 20,
         minrho=1.4 if "smooth" in name else 1.0,

@@ -16,7 +16,7 @@ from meegic.components.input_param import (
     read_input_param,
     write_input_param,
 )
-from meegic.components.options import AmicaOptions, make_options
+from meegic.components.options import AmicaOptions
 
 SIZE = {"data_file": "data/a.fdt", "n_channels": 32, "n_times": 30504}
 
@@ -79,7 +79,7 @@ def write(path, text):
 
 
 def make_fortran(**given):
-    return make_options(compat="fortran", min_dll=1e-9, **given)
+    return AmicaOptions(compat="fortran", min_dll=1e-9, **given)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_an_own_inverse_scale_is_read_back(tmp_path):
 
 
 def test_the_solvers_own_rule_of_gain_is_written_as_its_number(tmp_path):
-    write_input_param(make_options(compat="fortran"), tmp_path / "a", **SIZE)
+    write_input_param(AmicaOptions(compat="fortran"), tmp_path / "a", **SIZE)
     assert read_input_param(tmp_path / "a").options.min_dll == 1e-9
 
 

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 import pytest
 
 from meegic.base.errors import OptionError
-from meegic.components.options import SCHEDULE, AmicaOptions, make_options
+from meegic.components.options import SCHEDULE, AmicaOptions
 
 
 def test_defaults_are_those_of_pyamica():
@@ -102,10 +102,10 @@ def test_the_default_solver():
     [("fortran", "model", 0.0), ("pyamica", "all", 1e-8)],
 )
 def test_reference_programs(compat, fallback, invsigmin):
-    found = make_options(compat=compat, n_models=2)
+    found = AmicaOptions(compat=compat, n_models=2)
     assert found.picked_solver == "em"
     assert not found.safeguard
     assert (found.newton_fallback, found.invsigmin) == (fallback, invsigmin)
     assert found.n_models == 2
     with pytest.raises(OptionError, match=r"compat must be .* Did you mean 'fortran'"):
-        make_options(compat="fotran")
+        AmicaOptions(compat="fotran")

@@ -10,7 +10,7 @@ from tests.components.golden import assert_near, by_house, golden_parameters
 from meegic.components import quasi_newton
 from meegic.components.em import likelihood
 from meegic.components.kernels import make_estep
-from meegic.components.options import AmicaOptions, make_options
+from meegic.components.options import AmicaOptions
 from meegic.components.parameters import AmicaParameters, restore_gauge
 from meegic.components.quasi_newton import QuasiNewtonSolver, fix_gauge
 from meegic.components.unknowns import ascent_gradient, make_scaling, move
@@ -24,7 +24,7 @@ def test_golden_gradients(shared):
     parameters = golden_parameters(golden)
     estep = make_estep(golden["x"], jacobian=float(golden["sldet"]))
     sums = estep(parameters, golden["keep"].astype(float))
-    options = make_options(n_models=2, invsigmin=0.0)
+    options = AmicaOptions(n_models=2, invsigmin=0.0)
     found = ascent_gradient(parameters, sums, options)
     assert_near(found.unmix, golden["g_W"])
     for name in ("log_alpha", "mu", "log_beta", "rho"):

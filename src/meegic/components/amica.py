@@ -21,6 +21,7 @@ from meegic.components.em import likelihood
 from meegic.components.inspection import (
     check_recording_array,
     check_scale,
+    check_size,
     check_weights,
     find_spikes,
     hash_data,
@@ -97,7 +98,8 @@ def fit_amica(
         seed = find_seed(checkpoints)
     seed = draw_seed(seed, name="seed")
     plain, weights = split_mask(data, weights)
-    array = check_recording_array(plain)
+    array = check_recording_array("data", plain)
+    check_size("data", array)
     weights = check_weights(weights, *array.shape)
     whitener, x = _whiten(array, weights, scale, options)
     if len(x) < len(array):
@@ -121,7 +123,9 @@ def fit_amica(
     values, *others = state.history.T
     return AmicaModel(
         whitener=whitener,
-        parameters=order_parameters(whitener, parameters),
+        parameters=order_parameters(
+            whitener, parameters, as_pyamica=options.compat == "pyamica"
+        ),
         fitted_posteriors=softmax(scores, axis=0)[order],
         rejected=~state.kept,
         history=History(values + jacobian, *others),
@@ -254,17 +258,20 @@ class _Fit:
                 "every start would be the same."
             )
         quiet = self._problem.quietly()
+        limit = min(_RESTART_PASSES, self._options.max_iter)
         states = []
         for k in range(n_restarts):
             drawn = self._draw(start, [self._seed, k])
-            states.append(quiet.run(quiet.start(drawn), limit=_RESTART_PASSES))
+            states.append(quiet.run(quiet.start(drawn), limit=limit))
         values = np.array([one.history[-1, 0] for one in states])
         best = states[int(values.argmax())]
         lost = sum(one.n_evals for one in states) - best.n_evals
         return best._replace(restarts=values, reason="", n_lost=lost)
 
     def _draw(self, start: Start, seed: int | list[int]) -> AmicaParameters:
-        return make_start(start, self._x, self._whitener, self._options, seed=seed)
+        return make_start(
+            start, self._x, self._weights, self._whitener, self._options, seed=seed
+        )
 
     def _polish(self, state: FitState) -> FitState:
         """Go on for some passes in float64; the fit ended for its former reason."""

@@ -5,10 +5,7 @@ from jaxtyping import Float, Int
 from scipy.special import gammaln, logsumexp
 
 from meegic.base.arrays import Array
-from meegic.components.parameters import AmicaParameters, compute_constants
-
-# |y| is never smaller: divisions by it, and its logarithm, stay finite.
-SMALLEST = 1e-30
+from meegic.components.parameters import FLOOR, AmicaParameters, compute_constants
 
 
 def log_density(
@@ -39,7 +36,7 @@ def log_density(
     mu, beta, rho = (
         one[..., None] for one in (parameters.mu, parameters.beta, parameters.rho)
     )
-    y = np.maximum(np.abs(beta * (np.asarray(sources)[:, None] - mu)), SMALLEST)
+    y = np.maximum(np.abs(beta * (np.asarray(sources)[:, None] - mu)), FLOOR["float64"])
     return logsumexp(terms[..., None] - np.exp(rho * np.log(y)), axis=1)
 
 

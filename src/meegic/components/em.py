@@ -20,6 +20,7 @@ from meegic.components.parameters import AmicaParameters, move_center, psi, resc
 from meegic.components.schedule import (
     ScheduleState,
     check_progress,
+    lower_rates,
     ramp_rate,
     start_schedule,
 )
@@ -54,8 +55,9 @@ class EmState(NamedTuple):
         The parameters before the last step, and their statistics.
     schedule : ScheduleState
         Rates and counters.
-    n_failed : int
-        Steps in a row that lowered the likelihood or made it NaN.
+    n_failed, n_nan : int
+        Passes in a row that lowered the likelihood or were not finite, and how many
+        of the last ones were not finite.
     """
 
     iteration: int
@@ -64,6 +66,7 @@ class EmState(NamedTuple):
     sums: Statistics
     schedule: ScheduleState
     n_failed: int
+    n_nan: int
 
 
 class EmSolver:
@@ -84,6 +87,7 @@ class EmSolver:
             sums=empty_statistics(parameters),
             schedule=start_schedule(self.options),
             n_failed=0,
+            n_nan=0,
         )
 
     def advance(self, state: EmState, evaluate: Evaluate) -> tuple[EmState, Progress]:
@@ -92,7 +96,9 @@ class EmSolver:
         sums = evaluate(state.parameters)
         value = likelihood(sums)
         if not self._is_good(state, value):
-            return self._step_back(state), Progress(value, math.nan, math.nan, "")
+            n_nan = 0 if math.isfinite(value) else state.n_nan + 1
+            back = self._step_back(state)._replace(n_nan=n_nan)
+            return back, Progress(value, math.nan, math.nan, "")
         iteration = state.iteration + 1
         direction, fell_back = self._direct(state.parameters, sums, iteration)
         norm = self._norm(state.parameters, sums, direction)
@@ -103,7 +109,7 @@ class EmSolver:
         progress = Progress(value, norm, schedule.lrate, reason)
         state = state._replace(
             iteration=iteration,
-            origin=state.parameters, sums=sums, schedule=schedule, n_failed=0,
+            origin=state.parameters, sums=sums, schedule=schedule, n_failed=0, n_nan=0,
         )  # fmt: skip
         if reason:
             return state, progress
@@ -158,18 +164,18 @@ class EmSolver:
     def _step_back(self, state: EmState) -> EmState:
         """Return to the parameters before the last step, and make it shorter."""
         options = self.options
-        factor = options.lratefact ** (1 + 2 * state.n_failed)
-        schedule = state.schedule._replace(
-            lrate=state.schedule.lrate * factor,
-            rholrate=state.schedule.rholrate * factor,
-        )
+        schedule = lower_rates(state.schedule, options, state.iteration)
+        # Halving alone would need many passes to leave a bad region.
+        extra = options.lratefact ** (2 * state.n_failed)
+        schedule = schedule._replace(lrate=schedule.lrate * extra)
         failed = state._replace(schedule=schedule, n_failed=state.n_failed + 1)
         if state.iteration == 0:
             return failed
         direction, _ = self._direct(state.origin, state.sums, state.iteration)
+        center = "fixed" if self._center == "fixed" else "compensated"
         parameters = m_step(
             state.origin, state.sums, direction, options,
-            lrate=schedule.lrate, rholrate=schedule.rholrate, center="compensated",
+            lrate=schedule.lrate, rholrate=schedule.rholrate, center=center,
         )  # fmt: skip
         return failed._replace(parameters=parameters)
 
@@ -250,10 +256,7 @@ def m_step(
     old = parameters
     explained = at_least(sums.v)
     alpha = floor_weights(sums.u / explained[:, None, None], axis=1)
-    mu, beta, rho = _update_terms(old, sums, options, rholrate)
-    if fisher:
-        force = old.beta * old.rho * np.maximum(sums.ur2_y2, np.finfo(float).tiny)
-        mu = old.mu + sums.ur_y / force
+    mu, beta, rho = _update_terms(old, sums, options, rholrate, fisher=fisher)
     moved = old._replace(alpha=alpha, mu=mu, beta=beta, rho=rho)
     mean = sums.vx / explained[:, None]
     if center == "compensated":
@@ -339,11 +342,17 @@ def empty_statistics(parameters: AmicaParameters) -> Statistics:
 
 
 def _update_terms(
-    old: AmicaParameters, sums: Statistics, options: AmicaOptions, rholrate: float
+    old: AmicaParameters,
+    sums: Statistics,
+    options: AmicaOptions,
+    rholrate: float,
+    *,
+    fisher: bool,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     tiny = np.finfo(float).tiny
     u, ur = np.maximum(sums.u, tiny), np.maximum(sums.ur, tiny)
-    mu = old.mu + sums.ur_y / (old.beta * np.maximum(sums.ur_y2, tiny))
+    bend = old.rho * sums.ur2_y2 if fisher else sums.ur_y2
+    mu = old.mu + sums.ur_y / (old.beta * np.maximum(bend, tiny))
     beta = old.beta * np.sqrt(u / (old.rho * ur))
     beta = np.clip(beta, options.invsigmin, options.invsigmax)
     step = 1 - old.rho**2 / psi(old.rho) * sums.url / u

@@ -25,7 +25,7 @@ from meegic.components.amica import fit_amica
 from meegic.components.callbacks import FitProgress
 from meegic.components.model import AmicaModel
 from meegic.components.model_file import read_model
-from meegic.components.options import AmicaOptions, make_options
+from meegic.components.options import AmicaOptions
 from meegic.components.verbose import Reporter, announce_compiling, announce_end
 
 _DEFAULT_MIN_DLL = 1e-9
@@ -329,7 +329,7 @@ newton_fallback, safeguard, kernel, sfreq
 
     def _make_options(self, given: dict[str, Any]) -> AmicaOptions:
         min_dll = given["min_dll"]
-        return make_options(
+        return AmicaOptions(
             **{name: given[name] for name in _SHARED},
             min_dll=None if min_dll == _DEFAULT_MIN_DLL else min_dll,
             dtype=name_dtype(given["dtype"]),

@@ -11,13 +11,12 @@ from meegic.base.alerts import warn_user
 from meegic.base.arrays import Array
 from meegic.base.checks import (
     check_count,
-    check_data,
-    check_finite,
     check_option,
     check_range,
 )
 from meegic.base.errors import ConvergenceWarning, InputError, ShapeError
 from meegic.base.record import Record, make_record
+from meegic.components.inspection import check_recording_array
 from meegic.components.threads import one_blas_thread, run_on_threads
 from meegic.components.whiten import Whitener, fit_whitener
 
@@ -178,37 +177,6 @@ def fit_fastica(
             seed=int(seed),
         ),
     )
-
-
-def check_recording_array(name: str, data: Array) -> np.ndarray:
-    """Take finite real numbers, channels by times; truth values are none.
-
-    Parameters
-    ----------
-    name : str
-        How the caller knows the argument.
-    data : array-like, shape (n_channels, n_times)
-        The recording.
-
-    Returns
-    -------
-    array, shape (n_channels, n_times)
-        The same values, float64 or float32.
-
-    Examples
-    --------
-    >>> check_recording_array("X", np.ones((2, 5), dtype=np.float32)).dtype
-    dtype('float32')
-    """
-    array = np.asanyarray(data)
-    if array.dtype.kind == "b":
-        raise InputError(
-            f"{name} must hold real numbers, but its dtype is bool.",
-            hint="Convert it to float first, if its truth values are meant.",
-        )
-    array = check_data(name, array)
-    check_finite(name, array)
-    return array
 
 
 @dataclass(frozen=True)

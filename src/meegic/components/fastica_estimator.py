@@ -12,9 +12,9 @@ from meegic.base.checks import check_count, check_option
 from meegic.base.errors import NotFittedError, OptionError
 from meegic.components.fastica import (
     FastIcaModel,
-    check_recording_array,
     fit_fastica,
 )
+from meegic.components.inspection import check_recording_array
 
 
 @dataclass(frozen=True, eq=False)

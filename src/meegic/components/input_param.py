@@ -196,8 +196,8 @@ def write_input_param(
     Examples
     --------
     >>> from tempfile import TemporaryDirectory
-    >>> from meegic.components.options import make_options
-    >>> options = make_options(compat="fortran", n_components=20)
+    >>> from meegic.components.options import AmicaOptions
+    >>> options = AmicaOptions(compat="fortran", n_components=20)
     >>> size = {"n_channels": 32, "n_times": 30504}
     >>> with TemporaryDirectory() as folder:
     ...     path = f"{folder}/input.param"
@@ -312,7 +312,7 @@ def _check_options(options: AmicaOptions) -> None:
             raise OptionError(
                 f"{name} must be {value!r} for the Fortran program, but got "
                 f"{getattr(options, name)!r}.",
-                hint="Make options of the program: make_options(compat='fortran').",
+                hint="Make options of the program: AmicaOptions(compat='fortran').",
             )
 
 

@@ -17,11 +17,15 @@ _BLOCK = 2**14
 _BLOCK_S = 10.0  # of the parts whose rank is looked at
 
 
-def check_recording_array(data: object) -> Float[np.ndarray, "channels times"]:
-    """Take channels by times, finite, enough of both, or say why not.
+def check_recording_array(
+    name: str, data: object
+) -> Float[np.ndarray, "channels times"]:
+    """Take finite real numbers, channels by times; truth values are none.
 
     Parameters
     ----------
+    name : str
+        How the caller knows the argument.
     data : array-like, shape (n_channels, n_times)
         The recording.
 
@@ -32,23 +36,44 @@ def check_recording_array(data: object) -> Float[np.ndarray, "channels times"]:
 
     Examples
     --------
-    >>> check_recording_array(np.ones((2, 9), dtype=int)).dtype
+    >>> check_recording_array("data", np.ones((2, 9), dtype=int)).dtype
     dtype('float64')
     """
-    array = check_data("data", data)
-    check_finite("data", array)
+    if getattr(getattr(data, "dtype", None), "kind", "") == "b":
+        raise InputError(
+            f"{name} must hold real numbers, but its dtype is bool.",
+            hint="Convert it to float first, if its truth values are meant.",
+        )
+    array = check_data(name, data)
+    check_finite(name, array)
+    return array
+
+
+def check_size(name: str, array: Float[np.ndarray, "channels times"]) -> None:
+    """Refuse what has too few channels or times to be unmixed.
+
+    Parameters
+    ----------
+    name : str
+        How the caller knows the argument.
+    array : array, shape (n_channels, n_times)
+        The recording.
+
+    Examples
+    --------
+    >>> check_size("data", np.ones((2, 9)))
+    """
     n_channels, n_times = array.shape
     if n_channels < 2:
         raise InputError(
-            f"data must have at least 2 channels to be unmixed, but got {n_channels}."
+            f"{name} must have at least 2 channels to be unmixed, but got {n_channels}."
         )
     if n_times < 2 * n_channels:
         raise InputError(
-            f"data must have at least {2 * n_channels} times for {n_channels} channels,"
-            f" but got {n_times}.",
+            f"{name} must have at least {2 * n_channels} times for {n_channels} "
+            f"channels, but got {n_times}.",
             hint="Take a longer recording, or fewer channels.",
         )
-    return array
 
 
 def split_mask(data: object, weights: Array | None) -> tuple[object, Array | None]:
@@ -95,25 +120,25 @@ def check_weights(
     Returns
     -------
     array, shape (n_times,)
-        The largest is 1; ones when none were given.
+        Those that are not 0 have the mean 1; ones when none were given.
 
     Examples
     --------
-    >>> check_weights(np.array([2.0, 2.0, 1.0, 0.0, 2.0]), 2, 5)
-    array([1. , 1. , 0.5, 0. , 1. ])
+    >>> check_weights(np.array([2.0, 2.0, 0.0, 2.0, 2.0]), 2, 5)
+    array([1., 1., 0., 1., 1.])
     """
     if weights is None:
         return np.ones(n_times)
-    weights = np.asarray(weights)
-    if weights.dtype.kind not in "biuf":
+    given = np.asarray(weights)
+    if given.dtype.kind not in "biuf":
         raise InputError(
-            f"weights must be numbers, but their dtype is {weights.dtype}."
+            f"weights must be numbers, but have the dtype {given.dtype}."
         )
-    weights = weights.astype(float)
-    check_shape("weights", weights, (n_times,))
-    if not (np.isfinite(weights).all() and (weights >= 0).all()):
+    given = given.astype(float)
+    check_shape("weights", given, (n_times,))
+    if not (np.isfinite(given).all() and (given >= 0).all()):
         raise InputError("weights must be finite and not negative.")
-    n_used = int((weights > 0).sum())
+    n_used = int((given > 0).sum())
     if not n_used:
         raise InputError(
             "the weights are zero everywhere: nothing is left to be fitted.",
@@ -125,7 +150,8 @@ def check_weights(
             f"{n_channels} channels, but got {n_used}.",
             hint="Take a longer recording, or look at which spans are marked as bad.",
         )
-    return weights / weights.max()
+    given = given / given.max()
+    return given * (n_used / given.sum())
 
 
 def check_scale(scale: Array, n_channels: int) -> Float[np.ndarray, " channels"]:
@@ -264,7 +290,10 @@ def _warn_about_rank(x: np.ndarray, weights: np.ndarray, length: float) -> None:
     n, block = len(x), int(max(length, 2 * len(x)))
     low = {}
     for at in range(0, x.shape[1] - block + 1, block):
-        part = x[:, at : at + block] * (weights[at : at + block] > 0)
+        used = weights[at : at + block] > 0
+        if used.sum() < 2 * n:
+            continue
+        part = x[:, at : at + block] * used
         values = np.linalg.eigvalsh(part @ part.T)
         rank = int((values > RANK_TOLERANCE * values[-1]).sum()) if values[-1] else n
         if rank < n:

@@ -255,7 +255,7 @@ class Problem:
 
     def _recover(self, state: FitState) -> FitState:
         """Draw another start, or give up, when passes are not finite."""
-        failed = getattr(state.solver, "n_failed", _MAX_FAILED)
+        failed = getattr(state.solver, "n_nan", _MAX_FAILED)
         first = state.solver.iteration == 0
         if failed < _MAX_FAILED and not first:
             return state

@@ -9,7 +9,7 @@ from scipy.special import logsumexp, softmax
 
 from meegic.base.arrays import Array
 from meegic.base.checks import check_count, check_finite, check_shape
-from meegic.base.errors import InputError
+from meegic.base.errors import InputError, ShapeError
 from meegic.base.flat import add_suffix, write_flat
 from meegic.base.record import Record
 from meegic.components.densities import compute_variances, draw_sources
@@ -19,6 +19,7 @@ from meegic.components.threads import one_blas_thread
 from meegic.components.whiten import Whitener
 
 SCHEMA = 1  # of the files of models
+_CHUNK = 2**16  # samples of new data that are sphered at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +31,8 @@ class History:
     log_likelihood : array, shape (n_iter,)
         Per sample and component, before the step of the iteration.
     gradient_norm : array, shape (n_iter,)
-        Root mean square of the step of the mixing.
+        EM: root mean square of the step of the mixing; quasi-Newton: largest element
+        of the gradient.
     rate : array, shape (n_iter,)
         Learning rate or length of the step.
     seconds : array, shape (n_iter,)
@@ -73,7 +75,7 @@ class AmicaModel:
     solver, kernel : str
         Who computed it.
     restarts : array, shape (n_restarts,)
-        The log-likelihood that every random start reached.
+        The log-likelihood that every random start reached; empty for a single one.
     record : Record
         Versions, options, seed and digest of the data.
     """
@@ -121,7 +123,7 @@ class AmicaModel:
         self, data: Float[Array, "channels times"]
     ) -> Float[np.ndarray, "models components times"]:
         """Compute the sources W (x - c) of every model."""
-        p, x = self.parameters, self._whiten(data)
+        p, x = self.parameters, self.whitener(self._check(data))
         return p.unmix @ x - np.einsum("hik,hk->hi", p.unmix, p.center)[:, :, None]
 
     def restore(
@@ -137,12 +139,15 @@ class AmicaModel:
         self, data: Float[Array, "channels times"]
     ) -> Float[np.ndarray, "models times"]:
         """Compute the log joint density of every model and sample."""
-        x = self._whiten(data)
-        scores = np.empty((self.n_models, x.shape[1]))
-        if x.shape[1]:
+        data = self._check(data)
+        scores = np.empty((self.n_models, data.shape[1]))
+        for at in range(0, data.shape[1], _CHUNK):
+            x = self.whitener(data[:, at : at + _CHUNK])
+            part = np.empty((self.n_models, x.shape[1]))
             step = make_estep(x, jacobian=self.whitener.log_determinant, kernel="numba")
             with one_blas_thread():
-                step(self.parameters, np.ones(x.shape[1]), scores)
+                step(self.parameters, np.ones(x.shape[1]), part)
+            scores[:, at : at + _CHUNK] = part
         return scores
 
     def score_samples(
@@ -153,7 +158,10 @@ class AmicaModel:
 
     def score(self, data: Float[Array, "channels times"]) -> float:
         """Compute the mean log-likelihood per sample and component."""
-        return float(self.score_samples(data).mean() / self.n_components)
+        values = self.score_samples(data)
+        if not len(values):
+            raise ShapeError("data must have at least one time to be scored.")
+        return float(values.mean() / self.n_components)
 
     def posteriors(
         self, data: Float[Array, "channels times"]
@@ -181,13 +189,13 @@ class AmicaModel:
         write_flat(path, self, version=SCHEMA)
         return path
 
-    def _whiten(self, data: Float[Array, "channels times"]) -> np.ndarray:
+    def _check(self, data: Float[Array, "channels times"]) -> np.ndarray:
         data = np.asarray(data)
         check_shape("data", data, (len(self.whitener.mean), None))
         if data.dtype.kind not in "biuf":
             raise InputError(f"data must hold real numbers, but got {data.dtype}.")
         check_finite("data", data)
-        return self.whitener(data)
+        return data
 
 
 def compute_sensor_variances(
@@ -210,7 +218,7 @@ def compute_sensor_variances(
 
 
 def order_parameters(
-    whitener: Whitener, parameters: AmicaParameters
+    whitener: Whitener, parameters: AmicaParameters, *, as_pyamica: bool = False
 ) -> AmicaParameters:
     """Order models by weight and components by variance, and fix their signs.
 
@@ -220,6 +228,9 @@ def order_parameters(
         From channels to the space of the parameters.
     parameters : AmicaParameters
         In any order.
+    as_pyamica : bool
+        Take the variances of components as pyAMICA does, which pairs principal
+        variances with entries of A that do not lie along these directions.
 
     Returns
     -------
@@ -237,11 +248,15 @@ def order_parameters(
     """
     models = np.argsort(-parameters.weight, kind="stable")
     parameters = AmicaParameters(*(one[models] for one in parameters))
-    order = np.argsort(
-        -compute_sensor_variances(whitener, parameters), axis=1, kind="stable"
-    )
+    variances = compute_sensor_variances(whitener, parameters)
+    if as_pyamica:
+        mix = np.linalg.inv(parameters.unmix)
+        size = (whitener.variances[:, None] * mix**2).sum(axis=1)
+        variances = compute_variances(parameters) * size
+    order = np.argsort(-variances, axis=1, kind="stable")
     parameters = permute_components(parameters, order)
-    maps = whitener.inverse @ np.linalg.inv(parameters.unmix)
+    scaled = whitener.inverse * whitener.scale[:, None]
+    maps = scaled @ np.linalg.inv(parameters.unmix)
     peaks = np.abs(maps).argmax(axis=1)[:, None]
     signs = np.sign(np.take_along_axis(maps, peaks, axis=1)[:, 0])
     return parameters._replace(

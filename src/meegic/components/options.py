@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from meegic.base.checks import check_count, check_option, check_range
+from meegic.base.checks import check_count, check_option, check_range, list_words
 from meegic.base.errors import OptionError
 
 SCHEDULE = (
     "lrate", "lrate0", "lratefact", "rholrate", "rholratefact", "do_newton",
     "newt_start", "newtrate", "newt_ramp", "maxdecs", "minlrate", "fix_init",
+    "newton_fallback", "safeguard",
 )  # fmt: skip
 """Options that only the EM solver knows: with one of them ``'auto'`` takes it."""
 
@@ -45,7 +46,7 @@ class AmicaOptions:
     min_dll, min_nd : float | None, float
         Smallest gain of likelihood per iteration, smallest gradient. ``min_dll=None``
         is the solver's own rule: 1e-9 for EM, and for quasi-Newton less than 2e-5
-        over 25 passes.
+        over 25 passes, once the first 35 steps are made.
     use_grad_norm, use_min_dll : bool
         Whether to stop by them.
     maxdecs, maxincs : int
@@ -65,7 +66,8 @@ class AmicaOptions:
     safeguard : bool
         EM: return from a step that lowers the likelihood.
     compat : None | 'fortran' | 'pyamica'
-        Reproduce the numbers of a reference program, faults included.
+        Reproduce the numbers of a reference program, faults included: EM without
+        safeguard, with its fallback rule and bounds where those have their defaults.
     n_restarts : int
         Random starts; the best after 50 passes goes on.
     polish : int
@@ -123,6 +125,7 @@ class AmicaOptions:
         for one in fields(self):
             if isinstance(value := getattr(self, one.name), np.generic):
                 object.__setattr__(self, one.name, value.item())
+        self._follow_reference()
         for name, low in _COUNTS.items():
             check_count(name, getattr(self, name), low=low)
         for name in _POSITIVE:
@@ -142,6 +145,22 @@ class AmicaOptions:
         self._check_optional()
         self._check_together()
 
+    def _follow_reference(self) -> None:
+        """Set what a reference program needs, where nothing else was asked for."""
+        rules: dict[str, dict[str, Any]] = {
+            "fortran": {"newton_fallback": "model", "invsigmin": 0.0},
+            "pyamica": {"newton_fallback": "all"},
+        }
+        if self.compat not in rules:
+            return
+        rule = {"safeguard": False, **rules[self.compat]}
+        if self.solver == "auto":
+            rule["solver"] = "em"
+        default = {one.name: one.default for one in fields(self)}
+        for name, value in rule.items():
+            if getattr(self, name) == default[name] or name == "solver":
+                object.__setattr__(self, name, value)
+
     def _check_optional(self) -> None:
         if self.min_dll is not None:
             check_range("min_dll", self.min_dll)
@@ -157,6 +176,17 @@ class AmicaOptions:
             raise OptionError(
                 f"solver must be 'em' with compat={self.compat!r}, but got "
                 "'quasi-newton': the reference programs have no such steps."
+            )
+        default = {one.name: one.default for one in fields(self)}
+        odd = [name for name in SCHEDULE if getattr(self, name) != default[name]]
+        if self.solver == "quasi-newton" and odd and not self.fix_init:
+            raise OptionError(
+                f"solver 'quasi-newton' has no {list_words(odd, last='or')}.",
+                hint="Leave them at their defaults, or use solver='em'.",
+            )
+        if self.kernel == "numba" and self.device != "cpu":
+            raise OptionError(
+                f"kernel must be 'jax' on device {self.device!r}, but got 'numba'."
             )
         if self.fix_init and self.n_models > 1:
             raise OptionError(
@@ -178,39 +208,6 @@ class AmicaOptions:
         default = {one.name: one.default for one in fields(self)}
         plain = all(getattr(self, name) == default[name] for name in SCHEDULE)
         return "quasi-newton" if plain and self.compat is None else "em"
-
-
-def make_options(**given: Any) -> AmicaOptions:
-    """Make options, with what a reference program needs to be reproduced.
-
-    Parameters
-    ----------
-    **given
-        Fields of `AmicaOptions`.
-
-    Returns
-    -------
-    AmicaOptions
-        The options; with ``compat`` no safeguard, and its own fallback rule and bound
-        of the scales where those have their defaults.
-
-    Examples
-    --------
-    >>> make_options(compat="fortran").newton_fallback
-    'model'
-    """
-    compat = given.get("compat")
-    if compat is None:
-        return AmicaOptions(**given)
-    check_option("compat", compat, ["fortran", "pyamica"])
-    defaults = AmicaOptions()
-    rules = {"newton_fallback": "model", "invsigmin": 0.0}
-    if compat == "pyamica":
-        rules = {"newton_fallback": "all"}
-    new = {k: v for k, v in rules.items() if given.get(k) in (None, vars(defaults)[k])}
-    if given.get("solver", "auto") == "auto":
-        new["solver"] = "em"
-    return AmicaOptions(**{**given, "safeguard": False, **new})
 
 
 _COUNTS = {

@@ -6,6 +6,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import digamma, gammaln
 
+FLOOR = {"float64": 1e-30, "float32": 1e-18}
+"""The smallest abs(y): divisions by it, and its logarithm, stay finite."""
+
 
 class AmicaParameters(NamedTuple):
     r"""What AMICA learns, in the space of sphered data.

@@ -103,9 +103,10 @@ class QuasiNewtonSolver:
         reason = self._stop(state, norm)
         rate = 0.0
         if not reason and state.iteration < WARM_UP:
-            warmed = self._warm_up(state, evaluate)
-            if warmed is not None:
-                return warmed, Progress(value, norm, _WARM_RATE, "")
+            iteration = state.iteration
+            state = self._warm_up(state, evaluate)
+            if state.iteration > iteration:
+                return state, Progress(value, norm, _WARM_RATE, "")
         if not reason:
             state, rate, reason = self._step(state, gradient, evaluate)
         return state, Progress(value, norm, rate, reason)
@@ -122,6 +123,7 @@ class QuasiNewtonSolver:
             sums=evaluate(parameters),
             n_evals=state.n_evals + 1,
             marks=state.marks[:0],
+            n_small=0,
         )
 
     def scored_at(self, state: QuasiNewtonState) -> AmicaParameters:
@@ -159,21 +161,18 @@ class QuasiNewtonSolver:
         slow = len(earlier) and values[-1] - values[earlier[-1]] < _GAIN
         return "min_dll" if slow and state.iteration > WARM_UP + _WINDOW else ""
 
-    def _warm_up(
-        self, state: QuasiNewtonState, evaluate: Evaluate
-    ) -> QuasiNewtonState | None:
-        """Make an EM step along the natural gradient; ``None`` if it does not help."""
+    def _warm_up(self, state: QuasiNewtonState, evaluate: Evaluate) -> QuasiNewtonState:
+        """Make an EM step along the natural gradient, if that helps."""
         parameters = m_step(
             state.parameters, state.sums, natural_direction(state.sums), self.options,
             lrate=_WARM_RATE, rholrate=self.options.rholrate, fisher=True,
         )  # fmt: skip
         sums = evaluate(parameters)
+        state = state._replace(n_evals=state.n_evals + 1)
         if not likelihood(sums) >= likelihood(state.sums) - FALL:
-            return None
-        return state._replace(
-            iteration=state.iteration + 1, n_evals=state.n_evals + 1,
-            parameters=parameters, sums=sums,
-        )  # fmt: skip
+            return state
+        iteration = state.iteration + 1
+        return state._replace(iteration=iteration, parameters=parameters, sums=sums)
 
     def _step(
         self, state: QuasiNewtonState, gradient: Unknowns, evaluate: Evaluate
@@ -181,6 +180,9 @@ class QuasiNewtonSolver:
         """Search along the direction; without memory when that leads nowhere."""
         for _ in range(2):
             direction, slope = self._direct(state, gradient)
+            if not slope > 0:  # no ascent
+                state = _forget(state)
+                direction, slope = self._direct(state, gradient)
             found = self._search(state, direction, slope, evaluate)
             state = state._replace(n_evals=found.n_evals)
             if found.sums is not None:
@@ -198,11 +200,7 @@ class QuasiNewtonSolver:
         scaling = make_scaling(state.parameters, state.sums)
         ascent = gradient.flat()
         direction = _two_loops(ascent, state.steps, state.changes, gradient, scaling)
-        slope = float(direction @ ascent)
-        if not slope > 0:
-            direction = scaling.apply(gradient).flat()
-            slope = float(direction @ ascent)
-        return gradient.like(direction), slope
+        return gradient.like(direction), float(direction @ ascent)
 
     def _search(
         self,

@@ -97,7 +97,7 @@ def check_progress(
             elif norm <= options.min_nd:
                 reason = "min_nd"
             else:
-                state = _lower(state, options, iteration)
+                state = lower_rates(state, options, iteration)
         if not reason and options.use_min_dll:
             min_dll = 1e-9 if options.min_dll is None else options.min_dll
             state = state._replace(n_incs=state.n_incs + 1 if gain < min_dll else 0)
@@ -122,9 +122,17 @@ def ramp_rate(
     return state._replace(lrate=min(ceiling, state.lrate + step))
 
 
-def _lower(
+def lower_rates(
     state: ScheduleState, options: AmicaOptions, iteration: int
 ) -> ScheduleState:
+    """Lower the rates after a fall, and after several also their ceilings.
+
+    Examples
+    --------
+    >>> options = AmicaOptions()
+    >>> lower_rates(start_schedule(options), options, 1).lrate
+    0.05
+    """
     state = state._replace(
         lrate=state.lrate * options.lratefact,
         rholrate=state.rholrate * options.rholratefact,

@@ -10,8 +10,13 @@ from jaxtyping import Float
 from meegic.base.arrays import Array
 from meegic.base.checks import check_count
 from meegic.base.errors import DataWarning, InputError, OptionError
-from meegic.components.amica import check_recording_array, check_weights, fit_amica
+from meegic.components.amica import fit_amica
 from meegic.components.callbacks import Callback
+from meegic.components.inspection import (
+    check_recording_array,
+    check_size,
+    check_weights,
+)
 from meegic.components.model import AmicaModel
 from meegic.components.options import AmicaOptions
 from meegic.components.whiten import fit_whitener
@@ -122,7 +127,8 @@ def select_n_models(
     """
     options = options or AmicaOptions()
     candidates = _check_candidates(candidates)
-    data = check_recording_array(data)
+    data = check_recording_array("data", data)
+    check_size("data", data)
     check_count("n_blocks", n_blocks, low=2, high=data.shape[1])
     weights = check_weights(weights, *data.shape)
     blocks = _cut(weights, n_blocks)

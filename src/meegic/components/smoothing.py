@@ -60,7 +60,7 @@ def smooth_posteriors(
     silent = np.isnan(scores).all(axis=0)
     check_finite("scores", scores[:, ~silent])
     check_range("sfreq", sfreq, low=0, open_low=True, unit="Hz")
-    check_range("dwell_s", dwell_s, low=0, unit="s")
+    check_range("dwell_s", dwell_s, low=0, open_high=True, unit="s")
     leave = -np.expm1(-1 / (dwell_s * sfreq)) if dwell_s > 0 else 1.0
     emissions = np.where(silent, 0.0, scores - np.log(weight)[:, None])
     emissions = np.exp(emissions - emissions.max(axis=0))

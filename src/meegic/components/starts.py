@@ -35,6 +35,7 @@ _ARRAYS = {
 def make_start(
     start: Start,
     x: Float[np.ndarray, "components times"],
+    weights: Float[np.ndarray, " times"],
     whitener: Whitener,
     options: AmicaOptions,
     *,
@@ -48,6 +49,8 @@ def make_start(
         What the caller knows.
     x : array, shape (n_components, n_times)
         Sphered data.
+    weights : array, shape (n_times,)
+        What its samples count.
     whitener : Whitener
         How they were sphered.
     options : AmicaOptions
@@ -65,8 +68,8 @@ def make_start(
     >>> from meegic.components.parameters import draw_parameters
     >>> from meegic.components.whiten import fit_whitener
     >>> whitener = fit_whitener(np.random.default_rng(0).normal(size=(2, 100)))
-    >>> x, options = np.zeros((2, 100)), AmicaOptions()
-    >>> make_start("fix", x, whitener, options, seed=0).unmix[0, 0]
+    >>> x, ones, options = np.zeros((2, 100)), np.ones(100), AmicaOptions()
+    >>> make_start("fix", x, ones, whitener, options, seed=0).unmix[0, 0]
     array([1., 0.])
     """
     n = len(x)
@@ -96,8 +99,8 @@ def make_start(
     if isinstance(start, Path) or start not in _WORDS:
         return _carry_over(_read_folder(start), whitener, options)
     if start == "fastica":
-        return _at(drawn, _unmix_by_fastica(x, seed))
-    return _at(drawn, _unmix_by_one_term(x, options, seed))
+        return _at(drawn, _unmix_by_fastica(x[:, weights > 0], seed))
+    return _at(drawn, _unmix_by_one_term(x, weights, options, seed))
 
 
 def take_arrays(given: Mapping[str, Any], drawn: AmicaParameters) -> AmicaParameters:
@@ -144,7 +147,8 @@ def take_arrays(given: Mapping[str, Any], drawn: AmicaParameters) -> AmicaParame
 def _check_values(start: AmicaParameters) -> AmicaParameters:
     for name in ("weight", "alpha", "beta", "rho"):
         if not (getattr(start, name) > 0).all():
-            raise InputError(f"start array for {name} must be positive.")
+            public = {"weight": "gm", "beta": "sbeta"}.get(name, name)
+            raise InputError(f"start array {public} must be positive.")
     if not (np.linalg.cond(start.unmix) < 1 / np.finfo(float).eps).all():
         raise InputError("start array W or A must be invertible.")
     return start._replace(
@@ -196,7 +200,7 @@ def _unmix_by_fastica(x: np.ndarray, seed: int | list[int]) -> np.ndarray:
 
 
 def _unmix_by_one_term(
-    x: np.ndarray, options: AmicaOptions, seed: int | list[int]
+    x: np.ndarray, weights: np.ndarray, options: AmicaOptions, seed: int | list[int]
 ) -> np.ndarray:
     """Fit densities of a single term, which is quick, and take their unmixing."""
     simple = AmicaOptions(
@@ -206,7 +210,7 @@ def _unmix_by_one_term(
         device=options.device,
     )
     estep = make_estep(x, kernel=options.kernel, device=options.device)
-    problem = Problem(estep, np.ones(x.shape[1]), simple, seed=0)
+    problem = Problem(estep, weights, simple, seed=0)
     drawn = draw_parameters(len(x), n_mix=1, generator=np.random.default_rng(seed))
     state = problem.run(problem.start(drawn), limit=_ONE_TERM_PASSES)
     return problem.solver.finish(state.solver).unmix[0]

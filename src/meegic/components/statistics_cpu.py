@@ -20,7 +20,7 @@ from numba.extending import intrinsic
 
 from meegic.base.arrays import Array
 from meegic.components.elementary import fast_exp, fast_exp2, fast_log, fast_log2
-from meegic.components.parameters import AmicaParameters, compute_constants
+from meegic.components.parameters import FLOOR, AmicaParameters, compute_constants
 from meegic.components.statistics import Statistics
 from meegic.components.threads import run_on_threads
 
@@ -31,7 +31,6 @@ _MAX_PANELS = 64
 # that can be multiplied that often; those below it take the slower, safe way.
 _FOLD = {"float64": 8, "float32": 2}
 _SAFE = {"float64": 1e-36, "float32": 1e-18}
-_FLOOR = {"float64": 1e-30, "float32": 1e-18}  # of |y|
 _N_SUMS = 7  # of a term
 _LN2 = math.log(2)
 
@@ -319,7 +318,7 @@ class NumbaEStep:
         terms, models = compute_constants(parameters, self._jacobian)
         by_source = (terms / _LN2, parameters.mu, parameters.beta, parameters.rho)
         offset = np.einsum("hik,hk->hi", parameters.unmix, parameters.center)
-        bounds = (_FLOOR[dtype.name], _SAFE[dtype.name], 0.0, 1.0, 1 / _LN2)
+        bounds = (FLOOR[dtype.name], _SAFE[dtype.name], 0.0, 1.0, 1 / _LN2)
         stacked = np.stack(by_source).transpose(1, 3, 0, 2)
         given = (parameters.unmix, offset, stacked, np.array(models), np.array(bounds))
         if scores is None:

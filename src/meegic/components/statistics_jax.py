@@ -17,14 +17,13 @@ from jaxtyping import Float
 
 from meegic.base.arrays import Array, pick_device, precise, to_host
 from meegic.components.elementary_jax import fast_exp, fast_log
-from meegic.components.parameters import AmicaParameters, compute_constants
+from meegic.components.parameters import FLOOR, AmicaParameters, compute_constants
 from meegic.components.statistics import Statistics
 
 _CACHE_BYTES = 100_000  # of one array of all terms: about ten stay near a core
 _FREE_SHARE = 0.3  # of an accelerator's free memory, for about ten such arrays
 _UNKNOWN_FREE = 2**30  # where an accelerator does not tell
 _GRAIN = 64  # blocks are multiples of it
-_FLOOR = {"float64": 1e-30, "float32": 1e-18}  # of |y|
 
 LOG = logging.getLogger("meegic.components")
 
@@ -299,7 +298,7 @@ def _sum_block(
     fast = on_cpu and x.dtype == jnp.float64
     log, exp = (fast_log, fast_exp) if fast else (jnp.log, jnp.exp)
     matmul = partial(jnp.einsum, precision=lax.Precision.HIGHEST)  # no short float32
-    beta, rho, floor = model.beta[..., None], model.rho[..., None], _FLOOR[x.dtype.name]
+    beta, rho, floor = model.beta[..., None], model.rho[..., None], FLOOR[x.dtype.name]
 
     b = matmul("hik,kt->hit", model.unmix, x) - model.offset[..., None]
     y = beta * (b[:, None] - model.mu[..., None])

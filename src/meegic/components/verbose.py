@@ -16,10 +16,13 @@ class Reporter:
     ) -> None:
         self._verbose, self._every = given["verbose"], given["writestep"]
         self._inner, self._n_samples = given["callback"], n_samples
-        self._options, self._n_events = options, 0
+        self._options = options
+        self._n_events: int | None = None
 
     def __call__(self, news: FitProgress) -> bool | None:
         """Print what is new, and ask whether to stop."""
+        if self._n_events is None:  # a fit that goes on has told of its events before
+            self._n_events = news.n_events if news.iteration > 1 else 0
         if self._verbose:
             if news.n_events > self._n_events:
                 print(

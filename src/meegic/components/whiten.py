@@ -14,6 +14,7 @@ from meegic.base.errors import InputError, RankError
 RANK_TOLERANCE = 1e-7
 _BLOCK = 2**11
 _ROUNDING = 1e-13  # what is left of a constant, relative to it
+_EMPTY = 1e-12  # a channel so much smaller than the largest holds rounding only
 _GAP = 1e3  # channels whose sizes differ by more, without any between, are two groups
 
 Sphering = Literal["zca", "pca", "none"]
@@ -172,7 +173,7 @@ def find_scale(sizes: Float[np.ndarray, " channels"]) -> Float[np.ndarray, " cha
     array([1.e+00, 1.e+00, 1.e-09, 1.e-09])
     """
     scale = np.ones_like(sizes)
-    moving = np.flatnonzero(sizes > 0)
+    moving = np.flatnonzero(sizes > _EMPTY * sizes.max(initial=0))
     order = moving[np.argsort(sizes[moving])]
     gaps = np.flatnonzero(np.diff(np.log(sizes[order])) > np.log(_GAP)) + 1
     groups = np.split(order, gaps)
@@ -231,6 +232,10 @@ def _compute_moments(
     for span in spans:
         mean += data[:, span] @ weights[span]
     mean /= total
+    rest = np.zeros(n_channels)  # of rounding, which grows with the number of times
+    for span in spans:
+        rest += (data[:, span] - mean[:, None]) @ weights[span]
+    mean += rest / total
     covariance = np.zeros((n_channels, n_channels))
     for span in spans:
         centered = data[:, span] - mean[:, None]
