@@ -28,6 +28,7 @@ from benchmarks.amica_peers import (
 from benchmarks.harness import Case, Comparison, compare
 
 OURS = "meegic, one pass"
+LARGE = 5e6  # elements, from which on peers take minutes
 
 
 def run(quick: bool) -> list[Comparison]:
@@ -55,11 +56,12 @@ def _run(quick: bool) -> list[Comparison]:
 
 
 def _compare_passes(recording: Recording, quick: bool) -> list[Comparison]:
-    dtypes = ("float64",) if quick else ("float64", "float32")
-    models = (1,) if quick else (1, 2, 3)
-    systems = [
-        _compare_systems(recording, m, dtype, quick) for dtype in dtypes for m in models
-    ]
+    sizes = [("float64", 1)]
+    if not quick:
+        large = recording.data.size > LARGE
+        more = [("float64", 2), ("float32", 1)]
+        sizes += more if large else [*more, ("float64", 3)]
+    systems = [_compare_systems(recording, m, dtype, quick) for dtype, m in sizes]
     return [_compare_models(recording, quick), *systems]
 
 
@@ -76,7 +78,7 @@ def _compare_models(recording: Recording, quick: bool) -> Comparison:
 def _compare_systems(
     recording: Recording, n_models: int, dtype: str, quick: bool
 ) -> Comparison:
-    large = recording.data.size > 5e6
+    large = recording.data.size > LARGE
     fit = (recording, n_models, dtype)
     few = 2 if large or quick else 5
     cases = [
@@ -92,5 +94,5 @@ def _compare_systems(
         f"One iteration, {recording.size}, M = {n_models}, {dtype}; "
         "pyAMICA: at least 15, jamica: at least 6"
     )
-    repeats = 1 if quick else 2 if large else 5
+    repeats = 1 if quick or large else 3
     return compare(title, cases, repeats=repeats, baseline=OURS)

@@ -23,8 +23,9 @@ def recording():
 
 def begin(data, start, seed=0, **options):
     whitener = fit_whitener(data)
+    x, ones = whitener(data), np.ones(data.shape[1])
     given = AmicaOptions(**options)
-    return make_start(start, whitener(data), whitener, given, seed=seed), whitener
+    return make_start(start, x, ones, whitener, given, seed=seed), whitener
 
 
 def test_the_random_start(recording):
@@ -163,8 +164,8 @@ def test_bounds_hold_from_the_start(recording):
         ({"rho": np.ones((3, 4))}, ShapeError, "start array rho must have shape"),
         ({"mu": np.full((4, 3), np.nan)}, InputError, "array mu contains NaN or Inf"),
         ({"A": np.zeros((4, 4))}, InputError, "start array A must be invertible"),
-        ({"alpha": -np.ones((4, 3))}, InputError, "for alpha must be positive"),
-        ({"gm": np.array([-1.0])}, InputError, "for weight must be positive"),
+        ({"alpha": -np.ones((4, 3))}, InputError, "start array alpha must be positive"),
+        ({"gm": np.array([-1.0])}, InputError, "start array gm must be positive"),
         ("fastika", OptionError, "start must be .* Did you mean 'fastica'"),
         ("no-such-folder", OptionError, "a folder with W and S"),
     ],
@@ -179,7 +180,9 @@ def test_a_folder_of_eeglab(shared):
     whitener = fit_whitener(data)
     folder = shared / "golden/amica/amicaout"
     x = whitener(data[:, :500])
-    start = make_start(str(folder), x, whitener, AmicaOptions(), seed=0)
+    start = make_start(
+        str(folder), x, np.ones(500), whitener, AmicaOptions(), seed=0
+    )
     with np.load(shared / "golden/amica/fortran_eeg32.npz") as file:
         order, rho = file["order"], file["rho"]
     assert_allclose(start.rho[0].T, rho[order], rtol=1e-12)
