@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,19 @@ BLOCKS = [
 
 
 @pytest.mark.parametrize(("code", "output"), BLOCKS)
-def test_example_runs_and_prints_what_the_page_says(code, output, tmp_path):
+def test_example_runs_and_prints_what_the_page_says(
+    code, output, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    Path("example.py").write_text(code)
+    runpy.run_path("example.py", run_name="__main__")
+    if output:
+        assert capsys.readouterr().out == output
+
+
+@pytest.mark.slow  # each imports everything once more
+@pytest.mark.parametrize(("code", "output"), BLOCKS)
+def test_example_runs_as_a_script(code, output, tmp_path):
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         capture_output=True,

@@ -158,7 +158,13 @@ def test_a_shape_that_fits_passes(shape):
 
 @pytest.mark.parametrize(
     ("shape", "words"),
-    [((5, 2), "5, 2"), ((None,), "any"), ((None, 5, 1), "any, 5, 1")],
+    [
+        ((5, 2), "5, 2"),
+        ((3000,), "3000,"),
+        ((None,), "any,"),
+        ((None, 5, 1), "any, 5, 1"),
+        ((), ""),
+    ],
 )
 def test_a_shape_that_does_not_fit_is_refused(shape, words):
     words = rf"data must have shape \({words}\), but got \(2, 5\)"

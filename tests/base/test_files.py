@@ -323,7 +323,7 @@ def test_no_arrays_are_arrays_too(tmp_path):
         (ArraySpec("float32", (2, 3)), "dtype must be float32, but is int64"),
         (ArraySpec("U", (2, 3)), "dtype must be U, but is int64"),
         (ArraySpec("int64", (2, 4)), r"shape \(2, 4\), but got \(2, 3\)"),
-        (ArraySpec("int64", (None,)), r"shape \(any\), but got \(2, 3\)"),
+        (ArraySpec("int64", (None,)), r"shape \(any,\), but got \(2, 3\)"),
         (ArraySpec("int64", (2, 3, None)), r"shape \(2, 3, any\)"),
     ],
 )

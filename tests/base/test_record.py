@@ -185,6 +185,8 @@ def test_what_is_no_seed_is_refused(seed):
     words = "random_state must be a whole number between 0 and 4294967295, but got"
     with pytest.raises(OptionError, match=words):
         draw_seed(seed)
+    with pytest.raises(OptionError, match=r"^key must be"):
+        draw_seed(seed, name="key")
 
 
 def test_none_draws_another_seed_every_time_and_leaves_the_global_generator_alone():

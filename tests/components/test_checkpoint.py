@@ -171,6 +171,16 @@ def test_a_drawn_seed_is_found_again(tmp_path):
     assert list_differences(whole, resumed) == []
 
 
+def test_a_path_keeps_the_end_alone(tmp_path):
+    paths = str(tmp_path / "fit"), tmp_path / "fit.npz"
+    for path, n_iter in zip(paths, (10, 15), strict=True):
+        resumed = fit(DATA, checkpoints=path, max_iter=n_iter, solver="em")
+        assert names(tmp_path)[-1] == f"fit_{n_iter:06d}.npz"
+    assert list_differences(fit(DATA, max_iter=15, solver="em"), resumed) == []
+    with pytest.raises(OptionError, match=r"must name a file .*, but got ''"):
+        fit(DATA, checkpoints="")
+
+
 def test_states_are_kept_by_time(tmp_path, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now[0])

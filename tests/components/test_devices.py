@@ -1,5 +1,6 @@
 """The same statistics from one, two, three and four devices."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -10,7 +11,13 @@ from tests.components.dense import assert_same, compute_dense, draw_problem
 
 from meegic.components.statistics import Statistics
 
-N_DEVICES = (1, 2, 3, 4)
+# The fewest that cannot share alike are the default run; each is a process.
+N_DEVICES = (
+    1,
+    pytest.param(2, marks=pytest.mark.slow),
+    3,
+    pytest.param(4, marks=pytest.mark.slow),
+)
 # No length is divisible by 2, 3 or 4; of the last, some devices get nothing at all.
 LENGTHS = (1013, 7)
 SIZES = (2, 3, 4)
@@ -49,7 +56,7 @@ def problems():
 
 @pytest.fixture(scope="module")
 def results(problems, tmp_path_factory):
-    """What each number of devices found, in processes that run side by side."""
+    """Find what a number of devices finds, in a process of its own."""
     folder = tmp_path_factory.mktemp("devices")
     parameters, data = problems
     arrays = parameters._asdict()
@@ -57,20 +64,16 @@ def results(problems, tmp_path_factory):
         arrays |= {f"x{n}": x, f"w{n}": weights}
     np.savez(folder / "problem.npz", **arrays)
 
-    def start(k):
+    @functools.cache
+    def find(k):
         flags = f"--xla_force_host_platform_device_count={k}"
         environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
         files = [folder / "problem.npz", folder / f"{k}.npz"]
         command = [sys.executable, "-c", PROGRAM, str(k), *map(str, files)]
-        return subprocess.Popen(
-            command, env=environment, stderr=subprocess.PIPE, text=True
-        )
+        subprocess.run(command, env=environment, check=True)
+        return np.load(folder / f"{k}.npz")
 
-    running = {k: start(k) for k in N_DEVICES}
-    errors = {k: process.communicate()[1] for k, process in running.items()}
-    for k, process in running.items():
-        assert process.returncode == 0, errors[k]
-    return {k: np.load(folder / f"{k}.npz") for k in N_DEVICES}
+    return find
 
 
 @pytest.mark.parametrize("n_times", LENGTHS)
@@ -78,11 +81,11 @@ def results(problems, tmp_path_factory):
 def test_row_81_devices_agree_on_any_length(results, problems, n_devices, n_times):
     def read(k):
         names = [f"{name}{n_times}" for name in Statistics._fields]
-        return [results[k][name] for name in names]
+        return [results(k)[name] for name in names]
 
     x, weights = problems[1][n_times]
     expected, scores = compute_dense(x, problems[0], weights)
     assert_same(read(n_devices), expected)
     assert_same(read(n_devices), read(1))
-    found = results[n_devices][f"scores{n_times}"]
+    found = results(n_devices)[f"scores{n_times}"]
     np.testing.assert_allclose(found, scores, rtol=1e-12)

@@ -322,7 +322,7 @@ def test_scaled_data_are_written_in_the_unit_of_the_scaled_data(tmp_path):
         assert_allclose(order, data, rtol=1e-9)
     assert volts.max() < 1e-3
     assert_allclose(output.sphere, model.whitener.forward / model.whitener.scale)
-    with pytest.raises(ShapeError, match=r"scale must have shape \(5\)"):
+    with pytest.raises(ShapeError, match=r"scale must have shape \(5,\)"):
         output.to_model(scale=np.ones(4))
 
 

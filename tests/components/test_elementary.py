@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 
 from meegic.base.arrays import precise
 from meegic.components import elementary_jax
-from meegic.components.elementary import fast_exp, fast_log
+from meegic.components.elementary import fast_exp, fast_exp2, fast_log, fast_log2
 
 N = 1_000_000
 BOUNDS = {"float64": (-708, 700), "float32": (-87, 88)}
@@ -26,6 +26,22 @@ def apply_log(x):
     result = np.empty_like(x)
     for k in range(len(x)):
         result[k] = fast_log(x[k])
+    return result
+
+
+@njit
+def apply_exp2(x):
+    result = np.empty_like(x)
+    for k in range(len(x)):
+        result[k] = fast_exp2(x[k])
+    return result
+
+
+@njit
+def apply_log2(x):
+    result = np.empty_like(x)
+    for k in range(len(x)):
+        result[k] = fast_log2(x[k])
     return result
 
 
@@ -99,3 +115,33 @@ def test_log_of_what_is_no_positive_normal_number_is_finite(log, dtype):
     edge = np.log(2.0) * np.array([info.minexp - 1, info.minexp, info.maxexp])
     assert_allclose(found[[0, 2, 3]], edge, rtol=1e-6)
     assert found[0] <= found[1] <= found[2]
+
+
+BOUNDS_2 = {"float64": (-1021, 1023), "float32": (-125, 127)}
+
+
+@pytest.mark.parametrize("dtype", BOUNDS_2)
+def test_exp2_to_two_units_of_the_last_digit(dtype):
+    rng = np.random.default_rng(2)
+    low, high = BOUNDS_2[dtype]
+    anywhere = rng.uniform(low, high, N // 2)
+    small = rng.choice([-1, 1], N // 2) * 10.0 ** rng.uniform(-30, 1, N // 2)
+    x = np.concatenate([anywhere, small, [0.0, low, high]]).astype(dtype)
+    found = apply_exp2(x)
+    assert found.dtype == dtype
+    assert units_off(found, x, np.exp2) <= 2
+
+
+@pytest.mark.parametrize("dtype", BOUNDS_2)
+def test_log2_to_four_units_of_the_last_digit(dtype):
+    rng = np.random.default_rng(3)
+    info = np.finfo(dtype)
+    powers = rng.uniform(info.minexp, info.maxexp - 1, N // 2)
+    near_one = 1 + rng.choice([-1, 1], N // 2) * 10.0 ** rng.uniform(-17, -0.5, N // 2)
+    x = np.concatenate([2.0**powers, near_one, [1.0, info.tiny, info.max]])
+    x = x.astype(dtype)
+    found = apply_log2(x)
+    assert found.dtype == dtype
+    assert units_off(found, x, np.log2) <= 4
+    whole = np.arange(info.minexp, info.maxexp).astype(dtype)
+    assert (apply_log2(np.exp2(whole)) == whole).all()

@@ -10,6 +10,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import meegic
 from meegic import AMICA, NotFittedError, OptionError
+from meegic.base.errors import ShapeError
 from meegic.components.options import AmicaOptions
 
 # Every check of scikit-learn that cannot pass, and why.
@@ -52,7 +53,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::meegic.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 def test_scikit_learn_accepts_the_estimator():
     results = check_estimator(
-        AMICA(random_state=0, verbose=False),
+        AMICA(max_iter=20, random_state=0, verbose=False),
         expected_failed_checks=EXCEPTIONS,
         on_skip=None,
     )
@@ -148,6 +149,13 @@ def test_attributes_answer_as_tensors_do(fitted):
     assert type(fitted.gm_.numpy()) is np.ndarray
 
 
+def test_sources_of_one_model_are_taken_as_from_a_tensor(data):
+    model = AMICA(random_state=0, verbose=False, max_iter=5).fit(data)
+    sources = model.transform(data).squeeze(1).numpy()
+    assert type(sources) is np.ndarray
+    assert_array_equal(sources, model.transform(data, model=0))
+
+
 def test_saved_and_loaded_model_is_the_same(fitted, data, tmp_path):
     fitted.save(tmp_path / "model")
     loaded = AMICA.load(tmp_path / "model.npz")
@@ -165,6 +173,21 @@ def test_warm_start_goes_on_from_the_last_fit(data):
     second = model.fit(data)
     assert second.ll_history()[0] == pytest.approx(first, abs=1e-10)
     assert second.ll_final_ > first
+
+
+def test_what_is_done_to_public_arrays_changes_nothing(data):
+    model = AMICA(random_state=0, verbose=False, max_iter=5, do_reject=True).fit(data)
+    sources, maps = model.transform(data), np.array(model.sensor_mixing_matrices)
+    names = [one for one, it in vars(model).items() if isinstance(it, np.ndarray)]
+    assert {"W_", "sphere_", "mean_", "mu_", "posteriors_", "rejected_"} < set(names)
+    for name in names:
+        getattr(model, name)[:] = 0
+    for array in (model.ll_history(), model.unmixing_matrices, model.mixing_matrices):
+        array[:] = 0
+    model.sensor_mixing_matrices[:] = 0
+    assert_array_equal(model.transform(data), sources)
+    assert_array_equal(model.sensor_mixing_matrices, maps)
+    assert model.ll_history().all()
 
 
 def test_clone_is_not_fitted_and_keeps_parameters(fitted):
@@ -255,6 +278,34 @@ def test_model_out_of_range_is_refused(fitted, data):
         fitted.transform(data, model=2)
 
 
+def test_transposed_data_are_refused_in_the_words_of_the_face(data):
+    words = (
+        r"^X has more channels \(30\) than samples \(4\); is it transposed\?.*data\.T"
+    )
+    with pytest.raises(ShapeError, match=words):
+        AMICA(verbose=False).fit(data[:30].T)
+
+
+@pytest.mark.parametrize("shape", [(7, 3), (4, 7), (7, 2, 4), (4,)])
+def test_sources_of_another_shape_are_refused(fitted, shape):
+    with pytest.raises(ShapeError, match=r"^S must have shape \(any, 4\), but got \("):
+        fitted.inverse_transform(np.zeros(shape))
+
+
+def test_numbers_of_numpy_are_numbers(data, tmp_path):
+    given = {"n_models": 2, "max_iter": 5, "writestep": 2, "n_components": 3}
+    plain = AMICA(random_state=3, rho0=1.25, verbose=False, **given).fit(data)
+    given = {name: np.int64(value) for name, value in given.items()}
+    model = AMICA(
+        random_state=np.uint32(3), rho0=np.float32(1.25), do_sphere=np.True_,
+        verbose=False, **given,
+    ).fit(data)  # fmt: skip
+    assert model.model_.record == plain.model_.record
+    assert_array_equal(model.W_, plain.W_)
+    model.save(tmp_path / "model")
+    assert AMICA.load(tmp_path / "model").get_params()["n_models"] == 2
+
+
 def test_nan_is_named(data):
     broken = data.copy()
     broken[7, 1] = np.nan
@@ -311,6 +362,47 @@ def test_fit_goes_on_from_its_checkpoint(data, tmp_path):
     resumed = AMICA(max_iter=20, checkpoint_path=path, **options).fit(data)
     assert_array_equal(resumed.W_, whole.W_)
     assert resumed.n_iter_ == 20
+
+
+def test_fit_with_a_drawn_seed_goes_on_too(data, tmp_path):
+    kept = {"checkpoint_path": tmp_path / "state", "verbose": False}
+    part = AMICA(max_iter=10, **kept).fit(data)
+    resumed = AMICA(max_iter=20, **kept).fit(data)
+    assert resumed.random_state_ == part.random_state_
+    assert_array_equal(resumed.ll_history()[: part.n_iter_], part.ll_history())
+    whole = AMICA(max_iter=20, verbose=False, random_state=part.random_state_)
+    assert_array_equal(resumed.W_, whole.fit(data).W_)
+
+
+def test_checkpoints_need_a_name(data):
+    with pytest.raises(OptionError, match=r"must name a file .*, but got ''"):
+        AMICA(checkpoint_path="", verbose=False).fit(data)
+
+
+def test_resumed_fit_tells_of_new_rejections_only(data, tmp_path, capsys):
+    def fit(max_iter, **options):
+        AMICA(
+            max_iter=max_iter, random_state=0, solver="em", do_reject=True,
+            num_reject=4, reject_sigma=2.0, reject_int=5, **options,
+        ).fit(data)  # fmt: skip
+        lines = capsys.readouterr().out.splitlines()
+        return [one for one in lines if one.startswith("Rejection")]
+
+    whole = fit(20)
+    assert [one.split()[1] for one in whole] == ["1/4", "2/4", "3/4", "4/4"]
+    path = tmp_path / "state"
+    assert fit(8, checkpoint_path=path) == whole[:2]
+    assert fit(20, checkpoint_path=path) == whole[2:]
+
+
+@pytest.mark.parametrize(
+    ("n_copies", "words"), [(0, "Done: "), (2, "Done: 4 components, 6 channels; ")]
+)
+def test_last_line_says_how_the_fit_ended(data, capsys, n_copies, words):
+    X = np.hstack([data, data[:, :n_copies]])
+    model = AMICA(max_iter=12, random_state=0, solver="em").fit(X)
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == f"{words}12 iterations, max_iter, LL = {model.ll_final_:.8f}"
 
 
 def test_schedule_option_takes_the_reference_solver(data):

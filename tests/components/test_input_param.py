@@ -270,8 +270,7 @@ def test_lines_are_as_the_program_reads_them(tmp_path):
     ("change", "message"),
     [
         ({"compat": None}, "compat must be 'fortran' .*, but got None"),
-        ({"newton_fallback": "pair"}, "newton_fallback must be 'model'"),
-        ({"safeguard": True}, "safeguard must be False"),
+        ({"newton_fallback": "all"}, "newton_fallback must be 'model'"),
         ({"maxincs": 6}, "maxincs must be 5"),
         ({"n_restarts": 2}, "n_restarts must be 1"),
         ({"dtype": "float32"}, "dtype must be 'float64'"),

@@ -2,6 +2,7 @@
 
 from dataclasses import fields, replace
 
+import numpy as np
 import pytest
 
 from meegic.base.errors import OptionError
@@ -83,12 +84,25 @@ def test_values_out_of_range_are_refused(given, words):
 @pytest.mark.parametrize("name", SCHEDULE)
 def test_an_option_of_the_schedule_takes_em(name):
     default = {one.name: one.default for one in fields(AmicaOptions)}[name]
-    other = not default if isinstance(default, bool) else default * 0.5
-    other = int(other) if isinstance(default, int) and name != "do_newton" else other
-    other = bool(other) if isinstance(default, bool) else other
+    if name == "newton_fallback":
+        other = "model"
+    elif isinstance(default, bool):
+        other = not default
+    else:
+        other = type(default)(default * 0.5)
     given = AmicaOptions(**{name: other})
     assert given.picked_solver == "em"
-    assert replace(given, solver="quasi-newton").picked_solver == "quasi-newton"
+    if name == "fix_init":  # the other solver begins there as well
+        assert replace(given, solver="quasi-newton").picked_solver == "quasi-newton"
+        return
+    for more in ({}, {"fix_init": True}):
+        with pytest.raises(OptionError, match=f"'quasi-newton' has no '{name}'.*em'"):
+            AmicaOptions(solver="quasi-newton", **{name: other}, **more)
+
+
+def test_several_options_of_the_schedule_are_named_together():
+    with pytest.raises(OptionError, match=r"has no 'lrate' or 'maxdecs'\. Leave them"):
+        AmicaOptions(solver="quasi-newton", lrate=0.2, maxdecs=2)
 
 
 def test_the_default_solver():
@@ -109,3 +123,50 @@ def test_reference_programs(compat, fallback, invsigmin):
     assert found.n_models == 2
     with pytest.raises(OptionError, match=r"compat must be .* Did you mean 'fortran'"):
         AmicaOptions(compat="fotran")
+
+
+def test_what_was_asked_for_stays_with_a_reference_program():
+    found = AmicaOptions(compat="fortran", newton_fallback="all", invsigmin=0.5)
+    assert (found.newton_fallback, found.invsigmin) == ("all", 0.5)
+    assert (found.solver, found.safeguard) == ("em", False)
+    assert AmicaOptions(compat="pyamica", invsigmin=0.5).invsigmin == 0.5
+    assert replace(found, n_mix=2).safeguard is False
+    plain = AmicaOptions()
+    assert (plain.solver, plain.safeguard, plain.invsigmin) == ("auto", True, 1e-8)
+
+
+@pytest.mark.parametrize("compat", ["fortran", "pyamica"])
+def test_reference_programs_have_no_joint_steps(compat):
+    words = f"solver must be 'em' with compat='{compat}', but got 'quasi-newton'"
+    with pytest.raises(OptionError, match=words):
+        AmicaOptions(compat=compat, solver="quasi-newton")
+
+
+def test_numba_is_for_processors():
+    words = "kernel must be 'jax' on device 'gpu', but got 'numba'"
+    with pytest.raises(OptionError, match=words):
+        AmicaOptions(kernel="numba", device="gpu")
+    for kernel in ("auto", "jax"):
+        AmicaOptions(kernel=kernel, device="gpu")
+
+
+def test_scalars_of_numpy_are_as_good_as_numbers():
+    given = AmicaOptions(
+        n_models=np.int64(2), max_iter=np.int32(7), lrate=np.float32(0.25),
+        do_reject=np.bool_(True), minrho=np.float64(1.5), chunk_t=np.int16(64),
+        solver=np.str_("em"),
+    )  # fmt: skip
+    plain = AmicaOptions(
+        n_models=2, max_iter=7, lrate=0.25, do_reject=True, minrho=1.5, chunk_t=64,
+        solver="em",
+    )  # fmt: skip
+    assert given == plain
+    for one in fields(AmicaOptions):
+        assert type(getattr(given, one.name)) is type(getattr(plain, one.name))
+
+
+@pytest.mark.parametrize("value", ["no", "False", 2, None, 0.5])
+@pytest.mark.parametrize("name", ["do_reject", "safeguard", "fix_init", "do_sphere"])
+def test_flags_are_true_or_false(name, value):
+    with pytest.raises(OptionError, match=f"{name} must be True or False, but got"):
+        AmicaOptions(**{name: value})

@@ -286,3 +286,25 @@ def test_order_of_models_does_not_matter():
     turned = run(AmicaParameters(*(one[::-1].copy() for one in parameters)))
     for one, other in zip(run(parameters), turned, strict=True):
         assert_allclose(one, other[::-1], rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("n_passes", "gain", "iteration", "reason"),
+    [
+        (25, 1.9e-5, 36, "min_dll"),
+        (26, 1.9e-5, 90, "min_dll"),
+        (25, 2.1e-5, 36, ""),
+        (24, 1.9e-5, 36, ""),  # the gain is not yet known
+        (25, 1.9e-5, 35, ""),  # the first steps are small
+    ],
+)
+def test_the_default_stop(n_passes, gain, iteration, reason):
+    parameters, sums, _ = smooth_problem(0)
+    solver = QuasiNewtonSolver(WIDE)
+    state = solver.start(parameters, lambda _: sums)
+    marks = np.array([[10.0, -3.5], [10.0 + n_passes, -3.5 + gain]])
+    state = state._replace(marks=marks, iteration=iteration)
+    assert solver._stop(state, 1.0) == reason
+    # Only what lies at least so many passes back is compared with.
+    later = np.vstack([marks, [marks[1, 0] + 1, -3.0]])
+    assert solver._stop(state._replace(marks=later), 1.0) == ""

@@ -151,7 +151,7 @@ def test_weights_that_are_no_probabilities_are_refused(weight):
 
 
 def test_what_is_no_score_time_or_rate_is_refused():
-    with pytest.raises(ShapeError, match=r"weight must have shape \(3\)"):
+    with pytest.raises(ShapeError, match=r"weight must have shape \(3,\)"):
         smooth_posteriors(draw(5), np.full(2, 0.5), sfreq=SFREQ)
     broken = draw(5)
     broken[1, 2] = np.nan
@@ -161,3 +161,5 @@ def test_what_is_no_score_time_or_rate_is_refused():
         smooth_posteriors(draw(5), WEIGHT, sfreq=0.0)
     with pytest.raises(OptionError, match="dwell_s must be a number at least 0 s"):
         smooth_posteriors(draw(5), WEIGHT, sfreq=SFREQ, dwell_s=-1.0)
+    with pytest.raises(OptionError, match=r"dwell_s must be a number .*but got inf"):
+        smooth_posteriors(draw(5), WEIGHT, sfreq=SFREQ, dwell_s=np.inf)

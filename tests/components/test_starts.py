@@ -180,9 +180,7 @@ def test_a_folder_of_eeglab(shared):
     whitener = fit_whitener(data)
     folder = shared / "golden/amica/amicaout"
     x = whitener(data[:, :500])
-    start = make_start(
-        str(folder), x, np.ones(500), whitener, AmicaOptions(), seed=0
-    )
+    start = make_start(str(folder), x, np.ones(500), whitener, AmicaOptions(), seed=0)
     with np.load(shared / "golden/amica/fortran_eeg32.npz") as file:
         order, rho = file["order"], file["rho"]
     assert_allclose(start.rho[0].T, rho[order], rtol=1e-12)

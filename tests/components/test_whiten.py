@@ -122,5 +122,5 @@ def test_refusals(recording):
         fit_whitener(np.ones((3, 50)))
     with pytest.raises(OptionError, match="sphering must be 'zca', 'pca' or 'none'"):
         unwrap(fit_whitener)(recording, sphering="ica")
-    with pytest.raises(ShapeError, match=r"scale must have shape \(6\)"):
+    with pytest.raises(ShapeError, match=r"scale must have shape \(6,\)"):
         unwrap(fit_whitener)(recording, scale=np.ones(5))

@@ -48,9 +48,9 @@ def scaled_sources(model, data):
 @pytest.mark.parametrize(
     "value",
     [
-        pytest.param(np.nan, id="row_21-nan"),
-        pytest.param(np.inf, id="row_22-inf"),
-        pytest.param(-np.inf, id="row_22-minus-inf"),
+        pytest.param(np.nan, id="row-21-nan"),
+        pytest.param(np.inf, id="row-22-inf"),
+        pytest.param(-np.inf, id="row-22-minus-inf"),
     ],
 )
 def test_values_that_are_not_finite(data, value):
@@ -64,7 +64,7 @@ def test_values_that_are_not_finite(data, value):
         model.score(dirty)
 
 
-@pytest.mark.parametrize("constant", [0.0, 1.0], ids=["row_23-zero", "row_23-one"])
+@pytest.mark.parametrize("constant", [0.0, 1.0], ids=["row-23-zero", "row-23-one"])
 def test_a_flat_channel_lowers_the_rank(data, constant):
     flat = data.copy()
     flat[1] = constant
@@ -74,17 +74,17 @@ def test_a_flat_channel_lowers_the_rank(data, constant):
     assert np.isfinite(model.log_likelihood)
 
 
-@pytest.mark.parametrize("constant", [0.0, 1.0], ids=["row_24-zero", "row_24-one"])
+@pytest.mark.parametrize("constant", [0.0, 1.0], ids=["row-24-zero", "row-24-one"])
 def test_all_channels_flat(constant):
     with pytest.raises(InputError, match="all channels are flat: nothing varies"):
         fit_amica(np.full((4, 2000), constant))
 
 
-@pytest.mark.parametrize("kind", ["row_25-duplicate", "row_26-average", "row_26-inter"])
+@pytest.mark.parametrize("kind", ["row-25-duplicate", "row-26-average", "row-26-inter"])
 def test_dependent_channels_lower_the_rank(data, kind):
-    if kind == "row_25-duplicate":
+    if kind == "row-25-duplicate":
         dependent = np.vstack([data, data[:1]])
-    elif kind == "row_26-average":
+    elif kind == "row-26-average":
         extra = np.random.default_rng(0).laplace(size=(1, 2000))
         dependent = np.vstack([data, extra])
         dependent = dependent - dependent.mean(axis=0)
@@ -150,10 +150,10 @@ def test_row_31_short_recordings():
 @pytest.mark.parametrize(
     ("shape", "words"),
     [
-        pytest.param((4, 0), "data", id="row_32-no-times"),
-        pytest.param((4, 1), "data", id="row_32-one-sample"),
-        pytest.param((0, 100), "data", id="row_32-no-channel"),
-        pytest.param((1, 100), "at least 2 channels", id="row_32-one-channel"),
+        pytest.param((4, 0), "data", id="row-32-no-times"),
+        pytest.param((4, 1), "data", id="row-32-one-sample"),
+        pytest.param((0, 100), "data", id="row-32-no-channel"),
+        pytest.param((1, 100), "at least 2 channels", id="row-32-one-channel"),
     ],
 )
 def test_next_to_nothing(shape, words):
@@ -164,9 +164,9 @@ def test_next_to_nothing(shape, words):
 @pytest.mark.parametrize(
     ("shape", "words"),
     [
-        pytest.param((2, 4, 300), "data must", id="row_33-three-axes"),
-        pytest.param((300,), "data must", id="row_33-one-axis"),
-        pytest.param((300, 4), "transposed", id="row_33-transposed"),
+        pytest.param((2, 4, 300), "data must", id="row-33-three-axes"),
+        pytest.param((300,), "data must", id="row-33-one-axis"),
+        pytest.param((300, 4), "transposed", id="row-33-transposed"),
     ],
 )
 def test_wrong_shapes(shape, words):
@@ -199,7 +199,7 @@ def make_kinds(folder):
 @pytest.mark.parametrize(
     "kind",
     [
-        pytest.param(one, id=f"row_34-{one}")
+        pytest.param(one, id=f"row-34-{one}")
         for one in ("int16", "int64", "float16", "float32", "big-endian",
                     "big-endian-int", "memmap", "fortran", "strided", "jax")
     ],
@@ -222,9 +222,9 @@ def test_kinds_of_arrays(tmp_path, kind):
 @pytest.mark.parametrize(
     "dtype",
     [
-        pytest.param(complex, id="row_35-complex"),
-        pytest.param(object, id="row_35-object"),
-        pytest.param("U8", id="row_35-text"),
+        pytest.param(complex, id="row-35-complex"),
+        pytest.param(object, id="row-35-object"),
+        pytest.param("U8", id="row-35-text"),
     ],
 )
 def test_wrong_dtypes(data, dtype):

@@ -106,7 +106,7 @@ def test_truth_is_a_band_in_the_colours_of_its_models():
         MODEL_COLORS[one] for one in (1, 0, 1)
     ]
     assert min(one.y0 for one, _ in bands) > 1
-    with pytest.raises(ShapeError, match=r"truth must have shape \(40\)"):
+    with pytest.raises(ShapeError, match=r"truth must have shape \(40,\)"):
         plot_model_probabilities(np.ones((1, 40)), 10.0, truth=truth[:5])
 
 

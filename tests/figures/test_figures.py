@@ -80,7 +80,7 @@ def test_spectra_peak_at_the_mains(pair):
     assert freqs[beyond][np.argmax(level[beyond])] == pytest.approx(50, abs=0.3)
 
 
-def test_truth_shows_all_artifacts_and_some_brain(pair):
+def test_truth_shows_all_artifacts_and_some_brain(pair, maps):
     raw, truth = pair
     figure = plot_truth(raw, truth, n_brain=4)
     titles = [ax.get_title() for ax in figure.axes if ax.get_title()]

@@ -1,6 +1,5 @@
 """What scripts for scikit-learn and pyAMICA pass and expect, in our words."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -48,7 +47,7 @@ def make_checkpoints(given: dict[str, Any]) -> Checkpoints | None:
     if not every and path is None:
         return None
     path = "amica_checkpoint.npz" if path is None else path
-    return Checkpoints(Path(path), every=every)
+    return Checkpoints(path, every=every)
 
 
 def take_samples(

@@ -42,6 +42,7 @@ LOG = logging.getLogger("meegic.components")
 _RESTART_PASSES = 50
 _OPEN = ("", "max_iter", "callback")  # reasons that leave something to be done
 _STILL_RISING = 1e-6
+_FLAT = 1e-3  # of a gradient per sample, at which a line search may give up
 
 
 def fit_amica(
@@ -93,7 +94,7 @@ def fit_amica(
     """
     options = _check_arguments(options, callback)
     if isinstance(checkpoints, (str, Path)):
-        checkpoints = Checkpoints(Path(checkpoints))
+        checkpoints = Checkpoints(checkpoints)
     if seed is None and checkpoints is not None:
         seed = find_seed(checkpoints)
     seed = draw_seed(seed, name="seed")
@@ -101,7 +102,7 @@ def fit_amica(
     array = check_recording_array("data", plain)
     check_size("data", array)
     weights = check_weights(weights, *array.shape)
-    whitener, x = _whiten(array, weights, scale, options)
+    whitener, x, calm = _whiten(array, weights, scale, options)
     if len(x) < len(array):
         LOG.info("%d components for %d channels: their rank", len(x), len(array))
     warn_about_data(x, weights, sfreq=options.sfreq)
@@ -111,8 +112,10 @@ def fit_amica(
     store = None if checkpoints is None else open_store(checkpoints, record, whitener)
     # The log-determinant is added at the end: the bits of a fit do not hang on units.
     jacobian = whitener.log_determinant / len(x)
+    # Samples that rule the covariance would ruin the first step as well.
+    kept = (calm > 0) | (weights == 0) | (not options.do_reject)
     fit = _Fit(
-        x, weights, whitener, options,
+        x, weights, kept, whitener, options,
         seed=seed, callback=add_to_likelihood(callback, jacobian), store=store,
     )  # fmt: skip
     with one_blas_thread(), store or nullcontext():
@@ -131,7 +134,7 @@ def fit_amica(
         history=History(values + jacobian, *others),
         log_likelihood=value + jacobian,
         n_evals=state.n_evals + state.n_lost,
-        converged=state.reason not in ("max_iter", "callback"),
+        converged=_is_converged(state),
         stop_reason=state.reason,
         solver=options.picked_solver,
         kernel=pick_kernel(options.kernel, options.device),
@@ -160,8 +163,11 @@ def _whiten(
     options: AmicaOptions,
     *,
     n_rounds: int = 5,
-) -> tuple[Whitener, np.ndarray]:
-    """Whiten the data, without the few samples that would rule the covariance."""
+) -> tuple[Whitener, np.ndarray, np.ndarray]:
+    """Whiten the data, without the few samples that would rule the covariance.
+
+    Those have no weight in the last of what is returned.
+    """
     whitener = fit_whitener(
         data,
         weights=weights,
@@ -172,7 +178,7 @@ def _whiten(
     x = whitener(data)
     spikes = find_spikes(x, weights)
     if options.compat is not None or not n_rounds or not spikes.any():
-        return whitener, x
+        return whitener, x, weights
     del x  # or there would be two of them
     calm = np.where(spikes, 0.0, weights)
     return _whiten(data, calm, scale, options, n_rounds=n_rounds - 1)
@@ -185,6 +191,7 @@ class _Fit:
         self,
         x: np.ndarray,
         weights: np.ndarray,
+        kept: np.ndarray,
         whitener: Whitener,
         options: AmicaOptions,
         *,
@@ -193,6 +200,7 @@ class _Fit:
         store: Any,
     ) -> None:
         self._x, self._weights, self._whitener = x, weights, whitener
+        self._kept = kept
         self._options, self._seed, self._callback = options, seed, callback
         self._store = store
         self._problem = self._make_problem(options.dtype)
@@ -249,7 +257,7 @@ class _Fit:
         n_restarts = self._options.n_restarts
         if n_restarts == 1:
             return self._problem.start(
-                self._draw(start, self._seed), redraw=start is None
+                self._draw(start, self._seed), kept=self._kept, redraw=start is None
             )
         drawn_anew = isinstance(start, str) and start in ("fastica", "one-term")
         if start is not None and not drawn_anew:
@@ -262,15 +270,16 @@ class _Fit:
         states = []
         for k in range(n_restarts):
             drawn = self._draw(start, [self._seed, k])
-            states.append(quiet.run(quiet.start(drawn), limit=limit))
+            states.append(quiet.run(quiet.start(drawn, kept=self._kept), limit=limit))
         values = np.array([one.history[-1, 0] for one in states])
         best = states[int(values.argmax())]
         lost = sum(one.n_evals for one in states) - best.n_evals
         return best._replace(restarts=values, reason="", n_lost=lost)
 
     def _draw(self, start: Start, seed: int | list[int]) -> AmicaParameters:
+        weights = self._weights * self._kept
         return make_start(
-            start, self._x, self._weights, self._whitener, self._options, seed=seed
+            start, self._x, weights, self._whitener, self._options, seed=seed
         )
 
     def _polish(self, state: FitState) -> FitState:
@@ -285,8 +294,23 @@ class _Fit:
         return polished._replace(reason=state.reason)
 
 
+def _is_converged(state: FitState) -> bool:
+    """Tell whether a rule ended the fit, at a point where steps lead nowhere."""
+    if state.reason == "line_search":
+        return bool(state.history[-1, 1] <= _FLAT)
+    return state.reason not in ("max_iter", "callback")
+
+
 def _warn_about_end(state: FitState, options: AmicaOptions) -> None:
+    """Warn when the fit ended before it was done."""
     values = state.history[:, 0]
+    if state.reason == "line_search" and not _is_converged(state):
+        warn_user(
+            f"the fit ended after {len(values)} steps because none raises the "
+            "log-likelihood, though the gradient is not small; look for extreme "
+            "samples, use do_reject=True or another random_state.",
+            ConvergenceWarning,
+        )
     if state.reason != "max_iter" or len(values) < 2:
         return
     gain = values[-1] - values[-2]

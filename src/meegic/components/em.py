@@ -269,7 +269,7 @@ def m_step(
     if options.doscaling:
         moved = rescale(moved, scale)
         mix = mix / scale[:, None]
-    moved = moved._replace(unmix=np.linalg.inv(mix))
+    moved = moved._replace(unmix=_invert(mix))
     alive = sums.v >= 2 * old.unmix.shape[1]
     weight = floor_weights(sums.v / sums.n_samples, axis=0)
     return keep_dead(old, moved, alive)._replace(weight=weight)
@@ -339,6 +339,14 @@ def empty_statistics(parameters: AmicaParameters) -> Statistics:
         vb2=place, vx=place, u=term, ur=term, ur_y=term, ur_y2=term, url=term,
         ur2=term, ur2_y2=term, cross=np.zeros_like(parameters.unmix),
     )  # fmt: skip
+
+
+def _invert(mix: np.ndarray) -> np.ndarray:
+    """Invert; zeros where that cannot be, which no sample can come from."""
+    try:
+        return np.linalg.inv(mix)
+    except np.linalg.LinAlgError:
+        return np.zeros_like(mix)
 
 
 def _update_terms(

@@ -131,9 +131,7 @@ def check_weights(
         return np.ones(n_times)
     given = np.asarray(weights)
     if given.dtype.kind not in "biuf":
-        raise InputError(
-            f"weights must be numbers, but have the dtype {given.dtype}."
-        )
+        raise InputError(f"weights must be numbers, but have the dtype {given.dtype}.")
     given = given.astype(float)
     check_shape("weights", given, (n_times,))
     if not (np.isfinite(given).all() and (given >= 0).all()):
@@ -293,7 +291,8 @@ def _warn_about_rank(x: np.ndarray, weights: np.ndarray, length: float) -> None:
         used = weights[at : at + block] > 0
         if used.sum() < 2 * n:
             continue
-        part = x[:, at : at + block] * used
+        part = x[:, at : at + block][:, used]
+        part = part - part.mean(axis=1, keepdims=True)  # offsets are no dimension
         values = np.linalg.eigvalsh(part @ part.T)
         rank = int((values > RANK_TOLERANCE * values[-1]).sum()) if values[-1] else n
         if rank < n:

@@ -142,13 +142,21 @@ class Problem:
         self._n_evals += 1
         return self._estep(parameters, self._used, scores)
 
-    def start(self, parameters: AmicaParameters, *, redraw: bool = True) -> FitState:
-        """Make the state before the first iteration."""
-        self._n_evals = 0
+    def start(
+        self,
+        parameters: AmicaParameters,
+        *,
+        kept: Bool[np.ndarray, " times"] | None = None,
+        redraw: bool = True,
+    ) -> FitState:
+        """Make the state before the first iteration, without samples not to be kept."""
+        if kept is None:
+            kept = np.ones(len(self._weights), dtype=bool)
+        self._n_evals, self._used = 0, self._weights * kept
         solver = self.solver.start(parameters, self.evaluate)
         return FitState(
             solver,
-            kept=np.ones(len(self._weights), dtype=bool),
+            kept=kept,
             n_events=0,
             n_redraws=0,
             n_evals=self._n_evals,

@@ -179,7 +179,8 @@ class AmicaOptions:
             )
         default = {one.name: one.default for one in fields(self)}
         odd = [name for name in SCHEDULE if getattr(self, name) != default[name]]
-        if self.solver == "quasi-newton" and odd and not self.fix_init:
+        odd = [name for name in odd if name != "fix_init"]  # a start for both solvers
+        if self.solver == "quasi-newton" and odd:
             raise OptionError(
                 f"solver 'quasi-newton' has no {list_words(odd, last='or')}.",
                 hint="Leave them at their defaults, or use solver='em'.",

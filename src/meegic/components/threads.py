@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import cache
 from threading import Lock
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import OpenBLASController, threadpool_limits
 
 
 @cache
@@ -68,8 +68,17 @@ def one_blas_thread() -> Iterator[None]:
         with _LIMIT.lock:
             _LIMIT.users -= 1
             if _LIMIT.users == 0 and _LIMIT.limiter is not None:
+                _free_blas()  # or only the thread that set the limit could end it
                 _LIMIT.limiter.restore_original_limits()
+                _free_blas()
                 _LIMIT.limiter = None
+
+
+def _free_blas() -> None:
+    """Let any thread set limits; newer versions of threadpoolctl bind them to one."""
+    clear = getattr(OpenBLASController, "clear_controlling_thread", None)
+    if clear is not None:
+        clear(force=True)
 
 
 class _Limit:

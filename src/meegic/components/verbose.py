@@ -56,11 +56,10 @@ def announce_end(model: AmicaModel) -> None:
 
     Examples
     --------
+    >>> import numpy as np
     >>> from meegic.components.amica import fit_amica
-    >>> from meegic.components.model import AmicaModel
-    from meegic.components.options import AmicaOptions
-    >>> x = [[0.0, 1.0, 3.0, 2.0] * 30, [1.0, 0.0, 0.0, 5.0] * 30]
-    >>> announce_end(fit_amica(x, AmicaOptions(n_mix=1, rho0=2.0, minrho=2.0)))
+    >>> data = np.random.default_rng(0).laplace(size=(2, 2000))
+    >>> announce_end(fit_amica(data))
     Done: ...
     """
     n_channels = len(model.whitener.mean)
