@@ -182,3 +182,19 @@ def test_row_48_a_spike_hides_no_block():
     words = [str(one.message) for one in said]
     assert any("at sample 2000 has 3 of 4" in one for one in words)
     assert any("at 2777; do_reject" in one for one in words)
+
+
+def test_a_fit_that_a_spike_ruins_is_not_called_converged(data):
+    spiked = data.copy()
+    spiked[1, 700] = 1e9
+    with (
+        pytest.warns(DataWarning, match="at 700"),
+        pytest.warns(ConvergenceWarning, match="none raises the log-likelihood"),
+    ):
+        model = unwrap(fit_amica)(spiked)
+    assert model.stop_reason == "line_search"
+    assert not model.converged
+    with pytest.warns(DataWarning, match="at 700"):
+        calm = unwrap(fit_amica)(spiked, AmicaOptions(do_reject=True))
+    assert calm.converged
+    assert calm.rejected[700]
