@@ -157,7 +157,8 @@ def test_numpy_in_is_numpy_out(dtype):
     assert_allclose(back, X, atol=100 * eps * np.abs(X).max())
 
 
-def test_float64_of_jax_stays_float64(x64):
+@pytest.mark.usefixtures("x64")
+def test_float64_of_jax_stays_float64():
     X = jax.random.laplace(jax.random.key(0), (3, 500))
     model = FastICA(3).fit(X)
     assert model.components_.dtype == jnp.float64
