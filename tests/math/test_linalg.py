@@ -342,7 +342,7 @@ def test_rank_of_nothing_is_zero():
 def test_rank_refuses_what_is_no_list_of_eigenvalues():
     with pytest.raises(InputError, match="eigenvalues contains NaN"):
         numerical_rank(np.array([1.0, np.nan]))
-    with pytest.raises(ShapeError, match=r"eigenvalues must have shape \(any\)"):
+    with pytest.raises(ShapeError, match=r"eigenvalues must have shape \(any,\)"):
         numerical_rank(np.eye(2))
     with pytest.raises(OptionError, match=r"and below 1, but got 1\.0"):
         numerical_rank(np.ones(2), tolerance=1.0)

@@ -157,7 +157,7 @@ def test_equal_directions_are_named(positions):
 def test_positions_must_be_finite_points(positions):
     with pytest.raises(ShapeError, match=r"positions must have shape \(any, 3\)"):
         normalize_positions(positions[:, :2], origin=ORIGIN)
-    with pytest.raises(ShapeError, match=r"origin must have shape \(3\)"):
+    with pytest.raises(ShapeError, match=r"origin must have shape \(3,\)"):
         normalize_positions(positions, origin=ORIGIN[:2])
     with pytest.raises(ShapeError, match=r"positions is empty: its shape is \(0, 3\)"):
         normalize_positions(np.zeros((0, 3)), origin=ORIGIN)
