@@ -15,7 +15,6 @@ from benchmarks.amica_costs import (
 from benchmarks.amica_data import Recording, mix_laplace, read_real, two_threads
 from benchmarks.amica_fits import (
     compare_single_models,
-    compare_solvers,
     compare_time_to_likelihood,
 )
 from benchmarks.amica_peers import (
@@ -45,8 +44,6 @@ def _run(quick: bool) -> list[Comparison]:
     if real is not None:
         results.append(compare_time_to_likelihood(real, quick))
         results.append(compare_single_models(real, quick))
-    if real is not None and not quick:
-        results.append(compare_solvers(real))
     results += [compare_first_use(quick), compare_sizes(quick)]
     if not quick:
         results.append(compare_devices())

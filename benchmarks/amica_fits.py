@@ -1,6 +1,5 @@
 """How soon a fit is as good as another one, and how good it gets."""
 
-import math
 import statistics
 import time
 import warnings
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.amica_data import Recording, mix_varied
+from benchmarks.amica_data import Recording
 from benchmarks.amica_peers import fit_pyamica
 from benchmarks.harness import Case, Comparison, Outcome, compare
 from meegic.components.amica import fit_amica
@@ -23,7 +22,6 @@ from meegic.components.threads import one_blas_thread
 
 TARGET = -3.39754  # of 2000 EM and Newton iterations on the real recording
 N_EM = 2000
-N_RACES = 3  # starts: solvers end in different optima from one start
 _FLAT = 1e-8  # gain per pass at which densities count as fitted
 
 
@@ -105,24 +103,7 @@ def compare_single_models(recording: Recording, quick: bool) -> Comparison:
         f"Default fit of one model, {recording.size}; log-likelihood of each unmixing "
         "under its best densities"
     )
-    return compare(title, cases, repeats=0 if quick else 2, baseline="meegic")
-
-
-def compare_solvers(recording: Recording) -> Comparison:
-    """Compare passes of quasi-Newton with 2000 of EM: which is to be the default."""
-    problems = [(recording, 1), (recording, 2)]
-    for seed in range(10):
-        n_models = 1 + seed % 2
-        problems.append((mix_varied(12 + 2 * seed, 20_000, n_models, seed), n_models))
-    cases = [
-        Case(f"{one.size}, M = {m}", partial(_race, one, m)) for one, m in problems
-    ]
-    title = (
-        f"Median log-likelihood of {N_RACES} starts: {N_EM} iterations of EM, and "
-        f"quasi-Newton after {N_EM // 3} passes and at its own end (timed); starts "
-        "that reach their EM within a third of its passes, and passes to it"
-    )
-    return compare(title, cases, repeats=0, baseline=None)
+    return compare(title, cases, repeats=0 if quick else 7, baseline="meegic")
 
 
 def fit_densities(recording: Recording, unmix: np.ndarray, max_iter: int) -> float:
@@ -212,31 +193,3 @@ def _fit_picard(
         )
     seconds = time.perf_counter() - start
     return Outcome([seconds], {"LL": fit_densities(recording, unmix, n_passes)})
-
-
-def _race(recording: Recording, n_models: int) -> Outcome:
-    """Fit from some starts by EM, and by quasi-Newton with a third of the passes."""
-    rows, seconds = [], []
-    for seed in range(N_RACES):
-        em = trace_fit(recording, seed, n_models=n_models, solver="em", max_iter=N_EM)
-        ours = trace_fit(
-            recording, seed, n_models=n_models, max_iter=N_EM // 3, use_min_dll=False
-        )
-        stopped = trace_fit(recording, seed, n_models=n_models)
-        at = ours.reach(float(em.values.max()))
-        passes = math.nan if at is None else float(ours.passes[at])
-        rows.append((em.values.max(), ours.end, stopped.end, passes))
-        seconds.append(stopped.total_s)
-    them, long, short, passes = np.array(rows).T
-    reached = passes[np.isfinite(passes)]
-    values = {
-        "EM": float(np.median(them)),
-        "third": float(np.median(long)),
-        "default": float(np.median(short)),
-        "third - EM": float(np.median(long) - np.median(them)),
-        "default - EM": float(np.median(short) - np.median(them)),
-        "reached": len(reached),
-    }
-    if len(reached):
-        values["passes"] = float(np.median(reached))
-    return Outcome([statistics.median(seconds)], values)
