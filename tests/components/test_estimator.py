@@ -393,6 +393,9 @@ def test_resumed_fit_tells_of_new_rejections_only(data, tmp_path, capsys):
     path = tmp_path / "state"
     assert fit(8, checkpoint_path=path) == whole[:2]
     assert fit(20, checkpoint_path=path) == whole[2:]
+    path = tmp_path / "before"  # the first iteration that follows rejects
+    assert fit(5, checkpoint_path=path) == whole[:1]
+    assert fit(20, checkpoint_path=path) == whole[1:]
 
 
 @pytest.mark.parametrize(

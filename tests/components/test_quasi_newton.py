@@ -224,12 +224,12 @@ def test_a_pair_without_curvature_is_not_kept():
     gradient = ascent_gradient(parameters, sums, WIDE)
     step = gradient.like(-gradient.flat())
     worse = gradient.like(2 * gradient.flat())  # the gradient grew along the step
-    found = quasi_newton._Found(2, 1.0, parameters, sums, step)
-    after = solver._accept(state, worse, found)
+    found = quasi_newton._Found(2, True, 1.0, parameters, sums, step)
+    after = solver._accept(state, worse, found, sums)
     assert len(after.steps) == 0
     assert after.iteration == 1
     found = found._replace(step=gradient)
-    assert len(solver._accept(state, worse, found).steps) == 1
+    assert len(solver._accept(state, worse, found, sums).steps) == 1
 
 
 @pytest.mark.parametrize(

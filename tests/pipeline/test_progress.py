@@ -20,7 +20,7 @@ def make_console(*, terminal):
 
 def make_step(iteration, n_evals, value, n_rejected=0):
     told = {one.name: 0 for one in fields(FitProgress)}
-    told.update(iteration=iteration, n_evals=n_evals, max_iter=50)
+    told.update(iteration=iteration, n_evals=n_evals, max_iter=50, rejected=False)
     return FitProgress(**told | {"log_likelihood": value, "n_rejected": n_rejected})
 
 

@@ -20,7 +20,6 @@ from meegic.components.checkpoint import Checkpoints, find_seed, open_store
 from meegic.components.em import likelihood
 from meegic.components.inspection import (
     check_recording_array,
-    check_scale,
     check_size,
     check_weights,
     find_spikes,
@@ -68,10 +67,10 @@ def fit_amica(
         How much every sample counts; 0 leaves it out.
     scale : array, shape (n_channels,) | None
         Factors that bring channels of different types to one size.
-    start : None | 'fix' | 'fastica' | 'one-term' | AmicaModel | mapping | path
+    start : None | 'fix' | 'fastica' | 'one-term' | AmicaModel | array | mapping | path
         Where to begin: at random, without the random part, at a FastICA, at a fit
-        with one term, at a model, at arrays by name (W, A, c, gm, alpha, mu, sbeta,
-        rho), or at a folder with EEGLAB's AMICA results.
+        with one term, at a model, at an unmixing of sphered data, at arrays by name
+        (W, A, c, gm, alpha, mu, sbeta, rho), or at a folder of EEGLAB's AMICA.
     seed : int | None
         Of the random start; ``None`` draws one. It is kept in the record.
     callback : callable | None
@@ -171,7 +170,7 @@ def _whiten(
     whitener = fit_whitener(
         data,
         weights=weights,
-        scale=None if scale is None else check_scale(scale, len(data)),
+        scale=scale,
         n_components=options.n_components,
         sphering="zca" if options.do_sphere else "none",
     )

@@ -10,7 +10,12 @@ from meegic.base.arrays import Array
 from meegic.base.checks import check_finite, check_shape
 from meegic.base.errors import FileFormatError
 from meegic.base.record import make_record
-from meegic.components.model import AmicaModel, History, order_parameters
+from meegic.components.model import (
+    AmicaModel,
+    History,
+    compute_scaled_maps,
+    order_parameters,
+)
 from meegic.components.parameters import AmicaParameters, rescale
 from meegic.components.whiten import Whitener
 
@@ -232,8 +237,7 @@ def normalize_maps(whitener: Whitener, parameters: AmicaParameters) -> AmicaPara
     array([[2., 0.],
            [0., 2.]])
     """
-    inverse = np.asarray(whitener.inverse) * np.asarray(whitener.scale)[:, None]
-    maps = inverse @ np.linalg.inv(parameters.unmix)
+    maps = compute_scaled_maps(whitener, parameters)
     return rescale(parameters, np.linalg.norm(maps, axis=1))
 
 

@@ -20,6 +20,8 @@ class FitProgress:
         Since the fit began.
     n_rejected, n_events : int
         Samples left out, and how often some were.
+    rejected : bool
+        Whether some were left out in this iteration.
     spent, max_iter : int
         What counts towards the limit, and the limit: passes for quasi-Newton, else
         iterations.
@@ -34,6 +36,7 @@ class FitProgress:
     seconds: float
     n_rejected: int
     n_events: int
+    rejected: bool
     spent: int
     max_iter: int
 

@@ -18,7 +18,11 @@ from meegic.components.amicaout import (
     make_output,
     normalize_maps,
 )
-from meegic.components.model import AmicaModel, compute_sensor_variances
+from meegic.components.model import (
+    AmicaModel,
+    compute_scaled_maps,
+    compute_sensor_variances,
+)
 
 _NEEDED = ("mod_prob", "W", "S", "data_mean", "c", "alpha", "mu", "sbeta", "rho")
 
@@ -126,8 +130,7 @@ def _make_structure(model: AmicaModel, scores: Array | None) -> dict[str, Any]:
     whitener = model.whitener
     parameters = normalize_maps(whitener, model.parameters)
     output = make_output(model, scores=scores)
-    scale = np.asarray(whitener.scale)[:, None]
-    maps = np.asarray(whitener.inverse) * scale @ np.linalg.inv(parameters.unmix)
+    maps = compute_scaled_maps(whitener, parameters)
     terms = {
         name: np.asarray(getattr(parameters, name)).transpose(1, 2, 0)
         for name in ("alpha", "mu", "beta", "rho")

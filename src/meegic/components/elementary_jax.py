@@ -11,9 +11,7 @@ from jaxtyping import Float
 from meegic.base.arrays import Array
 
 _HIGH, _LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10  # of log 2
-_CARRIER = (
-    6755399441055744.0  # 1.5 * 2 ** 52: added to a whole number, it is in the bits
-)
+_CARRIER = 1.5 * 2**52  # added to a whole number, that is in its bits
 _HALF = 0x3FE6A09E667F3BCD  # the bits of sqrt(1/2)
 _LIFT = ((1023 + 52) << 52) + 2048
 _EXP = (

@@ -8,7 +8,6 @@ import numpy as np
 from jaxtyping import Float
 
 from meegic.components.newton import (
-    at_least,
     compute_curvature,
     direction_norm,
     natural_direction,
@@ -254,7 +253,7 @@ def m_step(
     True
     """
     old = parameters
-    explained = at_least(sums.v)
+    explained = sums.explained
     alpha = floor_weights(sums.u / explained[:, None, None], axis=1)
     mu, beta, rho = _update_terms(old, sums, options, rholrate, fisher=fisher)
     moved = old._replace(alpha=alpha, mu=mu, beta=beta, rho=rho)
@@ -270,9 +269,8 @@ def m_step(
         moved = rescale(moved, scale)
         mix = mix / scale[:, None]
     moved = moved._replace(unmix=_invert(mix))
-    alive = sums.v >= 2 * old.unmix.shape[1]
     weight = floor_weights(sums.v / sums.n_samples, axis=0)
-    return keep_dead(old, moved, alive)._replace(weight=weight)
+    return keep_dead(old, moved, sums.alive)._replace(weight=weight)
 
 
 def floor_weights(weights: np.ndarray, axis: int) -> np.ndarray:
@@ -365,7 +363,7 @@ def _update_terms(
     beta = np.clip(beta, options.invsigmin, options.invsigmax)
     step = 1 - old.rho**2 / psi(old.rho) * sums.url / u
     rho = np.clip(old.rho + rholrate * step, options.minrho, options.maxrho)
-    used = sums.u >= _SMALLEST_SHARE * at_least(sums.v)[:, None, None]
+    used = sums.u >= _SMALLEST_SHARE * sums.explained[:, None, None]
     return (
         np.where(used, mu, old.mu),
         np.where(used, beta, old.beta),

@@ -9,11 +9,7 @@ from jaxtyping import Float
 
 from meegic.base.alerts import warn_user
 from meegic.base.arrays import Array
-from meegic.base.checks import (
-    check_count,
-    check_option,
-    check_range,
-)
+from meegic.base.checks import check_count, check_option, check_range
 from meegic.base.errors import ConvergenceWarning, InputError, ShapeError
 from meegic.base.record import Record, make_record
 from meegic.components.inspection import check_recording_array
@@ -263,8 +259,8 @@ def _draw_start(whitener: Whitener, seed: int) -> np.ndarray:
 
 def _order(whitener: Whitener, rotation: np.ndarray) -> np.ndarray:
     """Order components by variance at the sensors, and fix their signs."""
-    maps = whitener.inverse @ rotation.T
-    variances = ((maps * whitener.scale[:, None]) ** 2).sum(axis=0)
+    maps = (whitener.inverse * whitener.scale[:, None]) @ rotation.T
+    variances = (maps**2).sum(axis=0)
     peaks = np.take_along_axis(maps, np.abs(maps).argmax(axis=0)[None], axis=0)[0]
     order = np.argsort(-variances, kind="stable")
     return (rotation * np.sign(peaks)[:, None])[order]

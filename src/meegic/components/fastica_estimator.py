@@ -10,10 +10,7 @@ import numpy as np
 from meegic.base.arrays import Array, precise
 from meegic.base.checks import check_count, check_option
 from meegic.base.errors import NotFittedError, OptionError
-from meegic.components.fastica import (
-    FastIcaModel,
-    fit_fastica,
-)
+from meegic.components.fastica import FastIcaModel, fit_fastica
 from meegic.components.inspection import check_recording_array
 
 

@@ -152,33 +152,6 @@ def check_weights(
     return given * (n_used / given.sum())
 
 
-def check_scale(scale: Array, n_channels: int) -> Float[np.ndarray, " channels"]:
-    """Take the factors of the channels: finite and positive.
-
-    Parameters
-    ----------
-    scale : array, shape (n_channels,)
-        As the caller gave them.
-    n_channels : int
-        How many there must be.
-
-    Returns
-    -------
-    array, shape (n_channels,)
-        The same factors.
-
-    Examples
-    --------
-    >>> check_scale(np.array([1e6, 1e6]), 2)
-    array([1000000., 1000000.])
-    """
-    scale = np.asarray(scale, dtype=float)
-    check_shape("scale", scale, (n_channels,))
-    if not (np.isfinite(scale) & (scale > 0)).all():
-        raise InputError(f"scale must be finite and positive, but got {scale!r}.")
-    return scale
-
-
 def find_spikes(
     x: Float[np.ndarray, "components times"], weights: Float[np.ndarray, " times"]
 ) -> Bool[np.ndarray, " times"]:

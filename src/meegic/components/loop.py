@@ -195,7 +195,7 @@ class Problem:
         return state
 
     def _iterate(self, state: FitState, limit: int) -> FitState:
-        began = time.perf_counter()
+        began, n_events = time.perf_counter(), state.n_events
         n_before = state.solver.iteration
         if self.options.compat == "pyamica":
             state = self._reject(state, n_before + 1)
@@ -211,12 +211,13 @@ class Problem:
             history=np.vstack([state.history, row]), reason=progress.reason
         )
         if progress.reason == "not_finite":
-            self._give_up(state)
+            self._give_up(state, ", nor after any shorter step")
         if not progress.reason:
             state = self._revive(state)
             if self.options.compat != "pyamica":
                 state = self._reject(state, n_before + 1)
-        return self._report(state._replace(n_evals=self._n_evals), progress, limit)
+        state = state._replace(n_evals=self._n_evals)
+        return self._report(state, progress, limit, state.n_events > n_events)
 
     def resume(self, state: FitState) -> None:
         """Count passes and weigh samples as the state has them."""
@@ -234,7 +235,9 @@ class Problem:
             return state.n_evals
         return state.solver.iteration
 
-    def _report(self, state: FitState, progress: Progress, limit: int) -> FitState:
+    def _report(
+        self, state: FitState, progress: Progress, limit: int, rejected: bool
+    ) -> FitState:
         store, n_iter = self._store, len(state.history)
         if self._callback is not None:
             told = FitProgress(
@@ -247,6 +250,7 @@ class Problem:
                 seconds=time.perf_counter() - self._began,
                 n_rejected=int((~state.kept).sum()),
                 n_events=state.n_events,
+                rejected=rejected,
                 spent=self.spent(state),
                 max_iter=limit,
             )
@@ -263,13 +267,13 @@ class Problem:
 
     def _recover(self, state: FitState) -> FitState:
         """Draw another start, or give up, when passes are not finite."""
-        failed = getattr(state.solver, "n_nan", _MAX_FAILED)
-        first = state.solver.iteration == 0
-        if failed < _MAX_FAILED and not first:
+        solver = state.solver
+        failed = solver.n_nan if isinstance(solver, EmState) else 1
+        if failed < _MAX_FAILED and solver.iteration:
             return state
-        late = state.solver.iteration > _EARLY or state.n_redraws >= _MAX_REDRAWS
+        late = solver.iteration > _EARLY or state.n_redraws >= _MAX_REDRAWS
         if late or not state.redraw:
-            self._give_up(state)
+            self._give_up(state, f", {failed} times in a row" if failed > 1 else "")
         parameters = state.solver.parameters
         again = draw_parameters(
             parameters.unmix.shape[1],
@@ -296,12 +300,12 @@ class Problem:
         best = solver._replace(parameters=solver.origin)
         return state._replace(solver=best, reason="minlrate")
 
-    def _give_up(self, state: FitState) -> None:
+    def _give_up(self, state: FitState, how_often: str) -> None:
         if self._store is not None:
             self._store.write(state._replace(reason=""))  # not a stop, to be kept
         raise ConvergenceError(
-            f"the log-likelihood was not finite at iteration {len(state.history) + 1}, "
-            f"{_MAX_FAILED} times in a row.",
+            f"the log-likelihood was not finite at iteration {len(state.history) + 1}"
+            f"{how_often}.",
             hint="Look at the data with meegic check; remove extreme samples or use "
             "do_reject=True."
             + ("" if self._store is None else " The last good state is in the file."),
@@ -311,7 +315,7 @@ class Problem:
         """Seed a model again that explains next to nothing; once."""
         parameters = state.solver.parameters
         n_models, n = parameters.center.shape
-        dead = state.solver.sums.v < 2 * n
+        dead = ~state.solver.sums.alive
         if not dead.any() or self.options.compat is not None:
             return state
         for h in np.flatnonzero(dead & (state.deaths == 1)):

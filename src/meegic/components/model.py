@@ -198,6 +198,23 @@ class AmicaModel:
         return data
 
 
+def compute_scaled_maps(
+    whitener: Whitener, parameters: AmicaParameters
+) -> Float[np.ndarray, "models channels components"]:
+    """Compute how components look at the sensors, in scaled units: of one size.
+
+    Examples
+    --------
+    >>> from meegic.components.parameters import draw_parameters
+    >>> from meegic.components.whiten import fit_whitener
+    >>> whitener = fit_whitener(np.random.default_rng(0).normal(size=(2, 100)))
+    >>> compute_scaled_maps(whitener, draw_parameters(2)).shape
+    (1, 2, 2)
+    """
+    scaled = whitener.inverse * whitener.scale[:, None]
+    return scaled @ np.linalg.inv(parameters.unmix)
+
+
 def compute_sensor_variances(
     whitener: Whitener, parameters: AmicaParameters
 ) -> Float[np.ndarray, "models components"]:
@@ -211,9 +228,7 @@ def compute_sensor_variances(
     >>> compute_sensor_variances(whitener, draw_parameters(2)).shape
     (1, 2)
     """
-    maps = (whitener.inverse * whitener.scale[:, None]) @ np.linalg.inv(
-        parameters.unmix
-    )
+    maps = compute_scaled_maps(whitener, parameters)
     return compute_variances(parameters) * (maps**2).sum(axis=1)
 
 
@@ -255,8 +270,7 @@ def order_parameters(
         variances = compute_variances(parameters) * size
     order = np.argsort(-variances, axis=1, kind="stable")
     parameters = permute_components(parameters, order)
-    scaled = whitener.inverse * whitener.scale[:, None]
-    maps = scaled @ np.linalg.inv(parameters.unmix)
+    maps = compute_scaled_maps(whitener, parameters)
     peaks = np.abs(maps).argmax(axis=1)[:, None]
     signs = np.sign(np.take_along_axis(maps, peaks, axis=1)[:, 0])
     return parameters._replace(

@@ -70,7 +70,7 @@ def compute_curvature(parameters: AmicaParameters, sums: Statistics) -> Curvatur
     >>> compute_curvature(start, sums).kappa.shape
     (1, 2)
     """
-    explained = at_least(sums.v)[:, None]
+    explained = sums.explained[:, None]
     rho = parameters.rho
     score = (parameters.beta * rho) ** 2 * sums.ur2_y2
     spread = rho**2 * sums.ur2 - 2 * rho * sums.ur + sums.u
@@ -97,7 +97,7 @@ def natural_direction(
     >>> natural_direction(sums).shape
     (1, 2, 2)
     """
-    explained = at_least(sums.v)[:, None, None]
+    explained = sums.explained[:, None, None]
     return np.eye(sums.cross.shape[1]) - sums.cross / explained
 
 
@@ -193,19 +193,6 @@ def direction_norm(
     """
     change = np.linalg.inv(parameters.unmix) @ direction
     return float(np.sqrt(np.mean(change**2)))
-
-
-def at_least(
-    explained: Float[np.ndarray, " models"],
-) -> Float[np.ndarray, " models"]:
-    """Keep the weight of a model that explains nothing from being a divisor of zero.
-
-    Examples
-    --------
-    >>> at_least(np.zeros(1)) > 0
-    array([ True])
-    """
-    return np.maximum(explained, np.finfo(float).tiny)
 
 
 def _solve_pairs(

@@ -153,12 +153,9 @@ class AmicaOptions:
         }
         if self.compat not in rules:
             return
-        rule = {"safeguard": False, **rules[self.compat]}
-        if self.solver == "auto":
-            rule["solver"] = "em"
-        default = {one.name: one.default for one in fields(self)}
+        rule = {"solver": "em", "safeguard": False, **rules[self.compat]}
         for name, value in rule.items():
-            if getattr(self, name) == default[name] or name == "solver":
+            if not self._is_set(name):
                 object.__setattr__(self, name, value)
 
     def _check_optional(self) -> None:
@@ -177,8 +174,7 @@ class AmicaOptions:
                 f"solver must be 'em' with compat={self.compat!r}, but got "
                 "'quasi-newton': the reference programs have no such steps."
             )
-        default = {one.name: one.default for one in fields(self)}
-        odd = [name for name in SCHEDULE if getattr(self, name) != default[name]]
+        odd = [name for name in SCHEDULE if self._is_set(name)]
         odd = [name for name in odd if name != "fix_init"]  # a start for both solvers
         if self.solver == "quasi-newton" and odd:
             raise OptionError(
@@ -206,9 +202,12 @@ class AmicaOptions:
         """The solver that ``'auto'`` stands for."""
         if self.solver != "auto":
             return self.solver
-        default = {one.name: one.default for one in fields(self)}
-        plain = all(getattr(self, name) == default[name] for name in SCHEDULE)
-        return "quasi-newton" if plain and self.compat is None else "em"
+        asked = self.compat is not None or any(map(self._is_set, SCHEDULE))
+        return "em" if asked else "quasi-newton"
+
+    def _is_set(self, name: str) -> bool:
+        """Tell whether an option has another value than its default."""
+        return getattr(self, name) != self.__dataclass_fields__[name].default
 
 
 _COUNTS = {

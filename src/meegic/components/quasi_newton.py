@@ -20,7 +20,7 @@ from meegic.components.em import (
     likelihood,
     m_step,
 )
-from meegic.components.newton import at_least, natural_direction
+from meegic.components.newton import natural_direction
 from meegic.components.options import AmicaOptions
 from meegic.components.parameters import (
     AmicaParameters,
@@ -186,8 +186,9 @@ class QuasiNewtonSolver:
             found = self._search(state, direction, slope, evaluate)
             state = state._replace(n_evals=found.n_evals)
             if found.sums is not None:
-                return self._accept(state, gradient, found), found.rate, ""
-            if found.rate == 0:
+                accepted = self._accept(state, gradient, found, found.sums)
+                return accepted, found.rate, ""
+            if not found.any_finite:
                 return state, 0.0, "not_finite"
             if not len(state.steps):
                 break
@@ -219,18 +220,21 @@ class QuasiNewtonSolver:
             n_evals += 1
             gain = sums.log_likelihood / sums.n_samples - base
             if gain >= _ARMIJO * rate * slope:
-                return _Found(n_evals, rate, trial, sums, step)
+                return _Found(n_evals, True, rate, trial, sums, step)
             finite = math.isfinite(gain)
             any_finite |= finite
             best = rate * rate * slope / (2 * (rate * slope - gain)) if finite else 0.0
             rate = min(max(best, 0.1 * rate), 0.5 * rate)
-        return _Found(n_evals, float(any_finite), state.parameters, None, direction)
+        return _Found(n_evals, any_finite, 0.0, state.parameters, None, direction)
 
     def _accept(
-        self, state: QuasiNewtonState, gradient: Unknowns, found: "_Found"
+        self,
+        state: QuasiNewtonState,
+        gradient: Unknowns,
+        found: "_Found",
+        sums: Statistics,
     ) -> QuasiNewtonState:
-        assert found.sums is not None
-        after = ascent_gradient(found.parameters, found.sums, self.options)
+        after = ascent_gradient(found.parameters, sums, self.options)
         step, change = found.step.flat(), gradient.flat() - after.flat()
         steps, changes = state.steps, state.changes
         product = step @ change
@@ -239,17 +243,15 @@ class QuasiNewtonSolver:
             changes = np.vstack([changes, change])[-MEMORY:]
         return state._replace(
             iteration=state.iteration + 1, parameters=found.parameters,
-            sums=found.sums, steps=steps, changes=changes,
+            sums=sums, steps=steps, changes=changes,
         )  # fmt: skip
 
 
 class _Found(NamedTuple):
-    """Where a line search ended; nowhere without statistics.
-
-    Then the rate is 0 if no trial was finite, else 1.
-    """
+    """Where a line search ended; nowhere without statistics."""
 
     n_evals: int
+    any_finite: bool
     rate: float
     parameters: AmicaParameters
     sums: Statistics | None
@@ -272,11 +274,11 @@ def fix_gauge(
     >>> fix_gauge(start, sums, AmicaOptions()).center.round(2).shape
     (1, 2)
     """
-    mean = sums.vx / at_least(sums.v)[:, None]
+    mean = sums.vx / sums.explained[:, None]
     fixed = move_center(parameters, mean)
     if options.doscaling:
         fixed = restore_gauge(fixed)
-    return keep_dead(parameters, fixed, sums.v >= 2 * mean.shape[1])
+    return keep_dead(parameters, fixed, sums.alive)
 
 
 def _two_loops(

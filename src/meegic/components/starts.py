@@ -15,10 +15,7 @@ from meegic.components.kernels import make_estep
 from meegic.components.loop import Problem
 from meegic.components.model import AmicaModel
 from meegic.components.options import AmicaOptions
-from meegic.components.parameters import (
-    AmicaParameters,
-    draw_parameters,
-)
+from meegic.components.parameters import AmicaParameters, draw_parameters
 from meegic.components.whiten import Whitener
 
 Start = str | Path | AmicaModel | Mapping[str, Any] | np.ndarray | None
@@ -137,24 +134,22 @@ def take_arrays(given: Mapping[str, Any], drawn: AmicaParameters) -> AmicaParame
         array = array[None] if array.ndim == n_axes - 1 else array  # of one model
         if name in ("alpha", "mu", "beta", "rho") and array.ndim == n_axes:
             array = array.swapaxes(1, 2)
-        wanted = getattr(drawn, name).shape
-        if array.shape != wanted:
-            check_shape(f"start array {public}", array, wanted)
-        new[name] = _invert(array) if public == "A" else array
-    return _check_values(drawn._replace(**new))
-
-
-def _check_values(start: AmicaParameters) -> AmicaParameters:
-    for name in ("weight", "alpha", "beta", "rho"):
-        if not (getattr(start, name) > 0).all():
-            public = {"weight": "gm", "beta": "sbeta"}.get(name, name)
-            raise InputError(f"start array {public} must be positive.")
-    if not (np.linalg.cond(start.unmix) < 1 / np.finfo(float).eps).all():
-        raise InputError("start array W or A must be invertible.")
+        check_shape(f"start array {public}", array, getattr(drawn, name).shape)
+        _check_values(public, array)
+        new[name] = np.linalg.inv(array) if public == "A" else array
+    start = drawn._replace(**new)
     return start._replace(
         weight=floor_weights(start.weight, axis=0),
         alpha=floor_weights(start.alpha, axis=1),
     )
+
+
+def _check_values(public: str, array: np.ndarray) -> None:
+    if public in ("gm", "alpha", "sbeta", "rho") and not (array > 0).all():
+        raise InputError(f"start array {public} must be positive.")
+    singular = 1 / np.finfo(float).eps
+    if public in ("W", "A") and not (np.linalg.cond(array) < singular).all():
+        raise InputError(f"start array {public} must be invertible.")
 
 
 def _carry_over(
@@ -226,10 +221,3 @@ def _read_folder(start: str | Path) -> AmicaModel:
 
 def _first(seed: int | list[int]) -> int:
     return seed if isinstance(seed, int) else sum(seed) % 2**32
-
-
-def _invert(matrix: np.ndarray) -> np.ndarray:
-    try:
-        return np.linalg.inv(matrix)
-    except np.linalg.LinAlgError as error:
-        raise InputError("start array A must be invertible.") from error

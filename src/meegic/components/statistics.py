@@ -3,7 +3,7 @@
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from meegic.components.parameters import AmicaParameters
 
@@ -43,6 +43,16 @@ class Statistics(NamedTuple):
     ur2: Float[np.ndarray, "models mixtures components"]
     ur2_y2: Float[np.ndarray, "models mixtures components"]
     cross: Float[np.ndarray, "models components components"]
+
+    @property
+    def explained(self) -> Float[np.ndarray, " models"]:
+        """How many samples a model explains, as a divisor: never zero."""
+        return np.maximum(self.v, np.finfo(float).tiny)
+
+    @property
+    def alive(self) -> Bool[np.ndarray, " models"]:
+        """Which models explain at least two samples for each component."""
+        return self.v >= 2 * self.cross.shape[1]
 
 
 @runtime_checkable

@@ -8,7 +8,6 @@ from jaxtyping import Float
 from meegic.components.em import floor_weights
 from meegic.components.newton import (
     Curvature,
-    at_least,
     compute_curvature,
     newton_direction,
 )
@@ -46,16 +45,14 @@ class Unknowns(NamedTuple):
 class Scaling(NamedTuple):
     """The first guess of the inverse Hessian."""
 
-    n_samples: float
-    explained: Float[np.ndarray, " models"]
+    share: Float[np.ndarray, "models 1 1"]
     curvature: Curvature
     diagonal: Unknowns
 
     def apply(self, gradient: Unknowns) -> Unknowns:
         """Scale a gradient to a step."""
-        part = (at_least(self.explained) / self.n_samples)[:, None, None]
         scaled = (a * b for a, b in zip(self.diagonal, gradient, strict=True))
-        unmix = newton_direction(gradient.unmix / part, self.curvature)
+        unmix = newton_direction(gradient.unmix / self.share, self.curvature)
         return Unknowns(*scaled)._replace(unmix=unmix)
 
 
@@ -87,15 +84,14 @@ def make_scaling(parameters: AmicaParameters, sums: Statistics) -> Scaling:
     >>> bool(step.flat() @ gradient.flat() > 0)
     True
     """
-    rho, part = parameters.rho, _model_share(sums)
+    rho, part = parameters.rho, (sums.explained / sums.n_samples)[:, None, None]
     # A term that explains next to nothing is scaled as if it explained a thousandth.
     share = np.maximum(sums.u / sums.n_samples, _SMALLEST_SHARE * part)
     score = np.maximum(sums.ur2_y2 / sums.n_samples, _SMALLEST_SHARE * part)
-    alive = (sums.v >= 2 * parameters.unmix.shape[1]).astype(float)
+    alive = sums.alive.astype(float)
     by_term = alive[:, None, None]
     return Scaling(
-        n_samples=sums.n_samples,
-        explained=sums.v,
+        share=part,
         curvature=compute_curvature(parameters, sums),
         diagonal=Unknowns(
             unmix=np.zeros_like(parameters.unmix),
@@ -150,10 +146,9 @@ def ascent_gradient(
         rho=_inward(rho, p.rho, options.minrho, options.maxrho),
         log_weight=sums.v / n - p.weight,
     )
-    alive = sums.v >= 2 * len(eye)
-    if alive.all():
+    if sums.alive.all():
         return gradient
-    keep = (one * alive.reshape(-1, *[1] * (one.ndim - 1)) for one in gradient)
+    keep = (one * sums.alive.reshape(-1, *[1] * (one.ndim - 1)) for one in gradient)
     return Unknowns(*keep)
 
 
@@ -227,7 +222,3 @@ def _inward(
 
 def _centered(change: np.ndarray, axis: int) -> np.ndarray:
     return change - change.max(axis=axis, keepdims=True)
-
-
-def _model_share(sums: Statistics) -> np.ndarray:
-    return (at_least(sums.v) / sums.n_samples)[:, None, None]

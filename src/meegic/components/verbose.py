@@ -16,17 +16,14 @@ class Reporter:
     ) -> None:
         self._verbose, self._every = given["verbose"], given["writestep"]
         self._inner, self._n_samples = given["callback"], n_samples
-        self._options = options
-        self._n_events: int | None = None
+        self._num_reject = options.num_reject
 
     def __call__(self, news: FitProgress) -> bool | None:
         """Print what is new, and ask whether to stop."""
-        if self._n_events is None:  # a fit that goes on has told of its events before
-            self._n_events = news.n_events if news.iteration > 1 else 0
         if self._verbose:
-            if news.n_events > self._n_events:
+            if news.rejected:
                 print(
-                    f"Rejection {news.n_events}/{self._options.num_reject} at iter "
+                    f"Rejection {news.n_events}/{self._num_reject} at iter "
                     f"{news.iteration}: {news.n_rejected}/{self._n_samples} samples "
                     "excluded total"
                 )
@@ -36,7 +33,6 @@ class Reporter:
                     f"nd = {news.nd:.3e}  rate = {news.rate:.3g}  "
                     f"{news.seconds:.1f} s"
                 )
-        self._n_events = news.n_events
         return None if self._inner is None else self._inner(news)
 
 

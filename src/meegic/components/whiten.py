@@ -75,7 +75,7 @@ def fit_whitener(
     data: Float[Array, "channels times"],
     *,
     weights: Float[Array, " times"] | None = None,
-    scale: Float[Array, " channels"] | None = None,
+    scale: Array | None = None,
     n_components: int | None = None,
     sphering: Sphering = "zca",
     rank_tolerance: float = RANK_TOLERANCE,
@@ -123,8 +123,7 @@ def fit_whitener(
             hint="Use another unit, or look at the recording with meegic check.",
         )
     sizes = np.sqrt(np.diag(covariance))
-    scale = find_scale(sizes) if scale is None else np.asarray(scale, dtype=float)
-    check_shape("scale", scale, (len(sizes),))
+    scale = find_scale(sizes) if scale is None else _check_scale(scale, len(sizes))
     covariance = covariance * scale[:, None] * scale
     variances, directions = np.linalg.eigh(covariance)
     variances, directions = variances[::-1], directions[:, ::-1]
@@ -180,6 +179,14 @@ def find_scale(sizes: Float[np.ndarray, " channels"]) -> Float[np.ndarray, " cha
     for group in groups[1:]:
         ratio = np.median(sizes[group]) / np.median(sizes[groups[0]])
         scale[group] = 10.0 ** -round(float(np.log10(ratio)))
+    return scale
+
+
+def _check_scale(scale: Array, n_channels: int) -> np.ndarray:
+    scale = np.asarray(scale, dtype=float)
+    check_shape("scale", scale, (n_channels,))
+    if not (np.isfinite(scale) & (scale > 0)).all():
+        raise InputError(f"scale must be finite and positive, but got {scale!r}.")
     return scale
 
 
