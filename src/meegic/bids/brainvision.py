@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from meegic.bids.sizes import Size, parse_count, refuse_header
+from meegic.base.damage import refuse_header
+from meegic.bids.sizes import Size, parse_count
 from meegic.bids.sniff import check_part
 
 SAMPLE_BYTES = {"INT_16": 2, "INT_32": 4, "IEEE_FLOAT_32": 4}

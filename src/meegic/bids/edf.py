@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from meegic.base.damage import check_end, refuse_header
 from meegic.base.errors import DataWarning, FileFormatError
-from meegic.bids.sizes import Size, check_end, parse_count, refuse_header
+from meegic.bids.sizes import Size, parse_count
 
 FIXED = 256
 """Bytes of the header's fixed part, and of what follows for each signal."""

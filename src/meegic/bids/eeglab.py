@@ -7,8 +7,8 @@ import mne
 from scipy.io import whosmat
 
 from meegic.base.errors import FileFormatError
+from meegic.base.matlab import check_mat
 from meegic.base.optional import import_optional
-from meegic.bids.matlab import check_mat
 from meegic.bids.sizes import Size
 from meegic.bids.sniff import check_content
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from mne.io.constants import FIFF
 
-from meegic.bids.sizes import check_end, refuse_header
+from meegic.base.damage import check_end, refuse_header
 from meegic.bids.sniff import check_part
 
 TYPES = {*range(9), 10, 16, 20, 21, 23, *range(30, 34), 35, 36}

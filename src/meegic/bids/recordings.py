@@ -13,13 +13,14 @@ from pathlib import Path
 import mne
 from scipy.io.matlab import MatReadError
 
+from meegic.base.damage import COPY_AGAIN, refuse_header
 from meegic.base.errors import FileFormatError
 from meegic.bids.brainvision import measure_brainvision
 from meegic.bids.edf import measure_edf
 from meegic.bids.eeglab import check_set, measure_eeglab
 from meegic.bids.fif import check_buffers, check_fif
 from meegic.bids.formats import get_extension
-from meegic.bids.sizes import COPY_AGAIN, Size, refuse_header, settle_length
+from meegic.bids.sizes import Size, settle_length
 from meegic.bids.sniff import check_source, suggest_sibling
 
 logger = logging.getLogger("meegic.bids")

@@ -3,12 +3,9 @@
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
+from meegic.base.damage import COPY_AGAIN, refuse_header
 from meegic.base.errors import DataWarning, FileFormatError
-
-COPY_AGAIN = "Copy it again from where it is whole"
-"""What to do about a damaged file."""
 
 TAKE_PART = (
     ", or take what there is in Python: read_recording(path, allow_truncated=True)"
@@ -83,27 +80,6 @@ def settle_length(size: Size | None, *, allow_truncated: bool) -> int | None:
     return n_times
 
 
-def check_end(path: Path, found: int, expected: int) -> None:
-    """Refuse a file that ends before a piece that its header announces.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    found, expected : int
-        Bytes that are there, and where the piece ends.
-
-    Examples
-    --------
-    >>> check_end(Path("a.edf"), 256, 256)
-    """
-    if expected > found:
-        raise FileFormatError(
-            f"{path}: file truncated: {found} of at least {expected} bytes.",
-            hint=f"{COPY_AGAIN}.",
-        )
-
-
 def parse_count(path: Path, name: str, text: str | bytes, *, low: int = 1) -> int:
     """Read a whole number of a header; anything else is damage.
 
@@ -135,24 +111,3 @@ def parse_count(path: Path, name: str, text: str | bytes, *, low: int = 1) -> in
     if count < low:
         refuse_header(path, f"its {name} is {text!r}")
     return count
-
-
-def refuse_header(path: Path, why: str) -> NoReturn:
-    """Refuse a file whose header cannot be right.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-    why : str
-        What is wrong, as the rest of a sentence.
-
-    Examples
-    --------
-    >>> refuse_header(Path("a.edf"), "it has no signals")
-    Traceback (most recent call last):
-    meegic.base.errors.FileFormatError: a.edf: the header is damaged: it has no ...
-    """
-    raise FileFormatError(
-        f"{path}: the header is damaged: {why}.", hint=f"{COPY_AGAIN}."
-    )

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from meegic.bids.sizes import check_end, refuse_header
+from meegic.base.damage import check_end, refuse_header
 
 HEADER = 128
 """Bytes before the first element."""
