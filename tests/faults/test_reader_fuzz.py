@@ -117,7 +117,7 @@ def check_variants(valid: Path, folder: Path, names: tuple[str, ...], seeds: ran
 
 def is_refused(path: Path, *, allow_truncated: bool) -> bool:
     tracemalloc.reset_peak()
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         raw = read_recording(path, allow_truncated=allow_truncated)
         findings = check_recording(raw)
@@ -127,7 +127,7 @@ def is_refused(path: Path, *, allow_truncated: bool) -> bool:
         assert np.isfinite([findings.sfreq, findings.duration_s]).all()
         assert findings.ok or findings.found
         refused = not findings.ok
-    assert time.perf_counter() - start < MAX_SECONDS
+    assert time.process_time() - start < MAX_SECONDS
     assert tracemalloc.get_traced_memory()[1] < MAX_BYTES
     return refused
 
