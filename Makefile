@@ -3,17 +3,18 @@
 BIN := .venv/bin
 export PYTHONUTF8 := 1
 
-.PHONY: help demo test check slow bench docs format clean user developer
+.PHONY: help demo test check slow examples bench docs format clean user developer
 
 help:
-	@echo "make demo    the whole path on a simulated recording, with a report"
-	@echo "make test    the test suite"
-	@echo "make check   format, lint, types, import contracts, spelling, dead code"
-	@echo "make slow    the tests that take minutes"
-	@echo "make bench   the quick benchmarks"
-	@echo "make docs    regenerate docs/cli.md and build the pages into site/"
-	@echo "make format  apply the formatter and the safe fixes"
-	@echo "make clean   remove everything that these commands made"
+	@echo "make demo      the whole path on a simulated recording, with a report"
+	@echo "make test      the test suite"
+	@echo "make check     format, lint, types, import contracts, spelling, dead code"
+	@echo "make slow      the tests that take minutes"
+	@echo "make examples  every script of examples/, with figures in build/examples"
+	@echo "make bench     the quick benchmarks"
+	@echo "make docs      regenerate docs/cli.md and build the pages into site/"
+	@echo "make format    apply the formatter and the safe fixes"
+	@echo "make clean     remove everything that these commands made"
 
 user:
 	@tools/bootstrap all
@@ -37,6 +38,12 @@ check: developer
 	@$(BIN)/lint-imports
 	@$(BIN)/vulture
 	@$(BIN)/codespell
+
+examples: developer
+	@for one in examples/*.py; do \
+		echo "== $$one"; \
+		MPLBACKEND=agg $(BIN)/python -W error "$$one" build/examples || exit 1; \
+	done
 
 format: developer
 	@$(BIN)/ruff format .

@@ -22,10 +22,21 @@ from .clean.findings import Findings as Findings
 from .components.amica import fit_amica as fit_amica
 from .components.amicaout import AmicaOutput as AmicaOutput
 from .components.checkpoint import Checkpoints as Checkpoints
+from .components.dipolarity import DipoleFits as DipoleFits
+from .components.edge.amica_ica import AmicaICA as AmicaICA
+from .components.edge.scoring import score_dipolarity as score_dipolarity
+from .components.edge.scoring import score_mir as score_mir
+from .components.edge.scoring import (
+    score_mutual_information as score_mutual_information,
+)
+from .components.edge.scoring import score_pmi as score_pmi
 from .components.eeglab import read_amicaout as read_amicaout
 from .components.eeglab import write_amicaout as write_amicaout
 from .components.estimator import AMICA as AMICA
 from .components.fastica_estimator import FastICA as FastICA
+from .components.information import (
+    compute_mutual_information as compute_mutual_information,
+)
 from .components.model import AmicaModel as AmicaModel
 from .components.model_file import read_model as read_model
 from .components.options import AmicaOptions as AmicaOptions

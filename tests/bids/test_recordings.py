@@ -12,8 +12,8 @@ import scipy
 from scipy.io import savemat
 
 from meegic import DataWarning, FileFormatError, InputError, read_recording
+from meegic.base.matlab import check_mat
 from meegic.bids.fif import check_fif
-from meegic.bids.matlab import check_mat
 from meegic.bids.sizes import Size, settle_length
 
 

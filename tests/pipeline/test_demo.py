@@ -11,7 +11,14 @@ import pytest
 
 from meegic.clean.edge import check_recording
 from meegic.figures.style import KIND_COLORS
-from meegic.pipeline.demo import components, findings, recording, run, truth
+from meegic.pipeline.demo import (
+    components,
+    findings,
+    recording,
+    removal,
+    run,
+    truth,
+)
 from meegic.pipeline.demo.recording import show_recording
 from meegic.pipeline.demo.state import Demo
 from meegic.simulation.edge.recording import simulate_recording
@@ -38,7 +45,8 @@ def test_every_step_is_announced_and_every_comparison_holds(demo):
     done, said, _ = demo
     assert said[0] == "simulating a recording"
     assert said[-1] == "writing the report"
-    assert len(done.comparisons) == 4 + len(findings.DAMAGES) + 5 + len(
+    n_removal = 2 * len(removal.CHANNELS) + 2
+    assert len(done.comparisons) == 4 + len(findings.DAMAGES) + 5 + n_removal + len(
         components.ARTIFACTS
     )
     assert done.missed == []
@@ -47,17 +55,18 @@ def test_every_step_is_announced_and_every_comparison_holds(demo):
 def test_report_is_small_and_has_all_parts(demo):
     done, *_ = demo
     page = (done.out / "report.html").read_text()
-    assert len(page) < 3_000_000
+    assert len(page) < 1_500_000
     for title in (
         "Recording",
         "Findings",
         "Damage",
         "Components",
+        "Removal",
         "Truth",
         "Provenance",
     ):
         assert f"<h2>{title}</h2>" in page
-    assert page.count("<img ") == 9
+    assert page.count("<img ") == 10
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from meegic.components.amica import fit_amica
 from meegic.pipeline.demo import components
-from meegic.pipeline.demo.components import ARTIFACTS, prepare, show_components
+from meegic.pipeline.demo.components import (
+    ARTIFACTS,
+    fit_models,
+    prepare,
+    show_components,
+)
 from meegic.pipeline.demo.run import OPTIONS
 from meegic.pipeline.demo.state import Demo
 from meegic.simulation.edge.recording import simulate_recording
@@ -34,10 +38,10 @@ def drawn(monkeypatch, fits):
     """What is drawn, and how; drawing itself takes long."""
     calls = []
 
-    def fit_once(data, options, *, weights, seed):
+    def fit_once(ready, n_models, *, seed):
         if not fits:
-            fits["model"] = fit_amica(data, options, weights=weights, seed=seed)
-        return fits["model"]
+            fits["ica"] = fit_models(ready, n_models, seed=seed)
+        return fits["ica"]
 
     def note(name):
         def plot(*args, **kwargs):
@@ -46,7 +50,7 @@ def drawn(monkeypatch, fits):
 
         return plot
 
-    monkeypatch.setattr(components, "fit_amica", fit_once)
+    monkeypatch.setattr(components, "fit_models", fit_once)
     for name in ("plot_fit", "plot_model_probabilities", "plot_maps"):
         monkeypatch.setattr(components, name, note(name))
     return calls
@@ -126,7 +130,8 @@ def test_preparation_leaves_out_the_bad_channel_and_the_pops(pair, tmp_path):
     ready = prepare(Demo(tmp_path, raw, truth))
     assert_array_equal(raw.get_data(), before)
     good = [one for one in truth.ch_names if one not in truth.bad_channels]
-    assert ready.info["ch_names"] == good
+    assert ready.raw.copy().pick("eeg", exclude="bads").ch_names == good
+    assert ready.data.shape == (18, 15000)
     assert ready.mixing.shape == (2, 18, 18)
     outside = np.flatnonzero(~ready.used)
     pops = truth.spans("channel noise")
@@ -180,7 +185,7 @@ def test_a_model_gets_the_titles_of_its_own_components(run, drawn, fits, pair):
     run()
     kwargs = next(one for name, _, one in drawn if name == "plot_maps")
     place = [one.startswith("eye blink") for one in kwargs["titles"]].index(True)
-    found = fits["model"].maps[0, :, place]
+    found = fits["ica"].model.maps[0, :, place]
     good = ~np.isin(pair[1].ch_names, pair[1].bad_channels)
     true = pair[1].mixing[0, good, pair[1].select("eye blink")[0]]
     assert abs(np.corrcoef(found, true)[0, 1]) > 0.99

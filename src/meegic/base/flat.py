@@ -164,7 +164,7 @@ def _is_nested(kind: Any) -> bool:
 def _name_dtype(hint: Any) -> str:
     if hint in _SCALARS:
         return _SCALARS[hint]
-    kinds = {"bool": "bool", "int64": "int64"}
+    kinds = {"bool": "bool", "int64": "int64", "uint8": "uint8"}
     return next((kinds[one] for one in kinds if one in hint.dtypes), "float64")
 
 

@@ -185,19 +185,27 @@ newton_fallback, safeguard, kernel, sfreq
             Itself, fitted.
         """
         del y
+        X, weights = take_samples(self, X, sample_weight)
+        return self._fit_channels(X.T, weights)
+
+    def _fit_channels(
+        self,
+        data: np.ndarray,
+        weights: np.ndarray | None,
+        scale: np.ndarray | None = None,
+    ) -> "AMICA":
         given = self.get_params(deep=False)
         options = self._make_options(given)
         seed = take_seed(given["random_state"])
         check_count("writestep", given["writestep"])
-        X, weights = take_samples(self, X, sample_weight)
         start = given["init"]
         if given["warm_start"] and hasattr(self, "model_"):
             start = self.model_
         if given["verbose"]:
             announce_compiling(options)
         model = fit_amica(
-            X.T, options, weights=weights, start=start, seed=seed,
-            callback=Reporter(given, X.shape[0], options),
+            data, options, weights=weights, scale=scale, start=start, seed=seed,
+            callback=Reporter(given, data.shape[1], options),
             checkpoints=make_checkpoints(given),
         )  # fmt: skip
         self._take(model)
@@ -312,7 +320,10 @@ newton_fallback, safeguard, kernel, sfreq
         AMICA
             Fitted, with the options of its fit.
         """
-        model = read_model(path)
+        return cls._of(read_model(path), device)
+
+    @classmethod
+    def _of(cls, model: AmicaModel, device: str) -> "AMICA":
         names = cls._get_param_names()
         kept = {k: v for k, v in model.record.options.items() if k in names}
         if kept.get("min_dll") is None:
@@ -339,7 +350,8 @@ newton_fallback, safeguard, kernel, sfreq
     def _take(self, model: AmicaModel) -> None:
         """Set the attributes that end with an underscore."""
         p, white, history = model.parameters, model.whitener, model.history
-        limit = max(model.record.options["max_iter"], len(history.rate))
+        options = model.record.options  # a model from files has none
+        limit = max(options.get("max_iter", 0), len(history.rate))
         self.model_ = model
         arrays = {
             "mean_": white.mean, "sphere_": white.forward.T,
@@ -355,7 +367,7 @@ newton_fallback, safeguard, kernel, sfreq
         }  # fmt: skip
         for name, array in arrays.items():
             setattr(self, name, as_seed_array(array))
-        rejecting = model.record.options["do_reject"]
+        rejecting = options.get("do_reject", False)
         self._rej_mask_ = as_seed_array(~model.rejected) if rejecting else None
         self.sldet_ = white.log_determinant
         self.ll_final_ = model.log_likelihood

@@ -1,11 +1,13 @@
 """Read a fitted model that was saved."""
 
 from pathlib import Path
+from typing import TypeVar
 
 from meegic.base.errors import InputError, IntegrityError
 from meegic.base.flat import add_suffix, read_flat
 from meegic.components.model import SCHEMA, AmicaModel
 
+_T = TypeVar("_T")
 _HEAD = 1 << 20
 _PICKLES = (b".pkl", b"'|O'")  # a member of an archive; an array of objects
 
@@ -35,11 +37,38 @@ def read_model(path: Path | str) -> AmicaModel:
     2
     """
     path = Path(path)
-    path = path if path.is_file() else add_suffix(path)
+    return read_saved(
+        path if path.is_file() else add_suffix(path), AmicaModel, version=SCHEMA
+    )
+
+
+def read_saved(path: Path, kind: type[_T], *, version: int) -> _T:
+    """Read a saved result, or say what else the file is.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    kind : type
+        What was saved.
+    version : int
+        Of its schema.
+
+    Returns
+    -------
+    kind
+        The result, bit for bit as it was saved.
+
+    Examples
+    --------
+    >>> read_saved(Path("missing.npz"), AmicaModel, version=1)
+    Traceback (most recent call last):
+    meegic.base.errors.InputError: no such file: missing.npz. ...
+    """
     if not path.exists():
         raise InputError(f"no such file: {path}.", hint="Save a model there first.")
     try:
-        return read_flat(path, AmicaModel, version=SCHEMA)
+        return read_flat(path, kind, version=version)
     except IntegrityError as error:
         if _is_pickled(path):
             raise IntegrityError(

@@ -104,13 +104,13 @@ def plot_model_probabilities(
     check_shape("posteriors", posteriors, (None, None))
     n_times = posteriors.shape[1]
     edges = np.linspace(0, n_times, min(n_times, MAX_BINS) + 1).astype(int)
-    shown = _average(posteriors, edges)
+    shown = average_bins(posteriors, edges)
     figure, ax = open_axes(ax, size=(11, 2.2))
     upper = np.cumsum(shown, axis=0)
     for h, top in enumerate(upper):
         ax.stairs(
             top, edges / sfreq, baseline=top - shown[h], fill=True,
-            color=_color(h), alpha=0.75, lw=0, label=f"model {h}",
+            color=color_of(h), alpha=0.75, lw=0, label=f"model {h}",
         )  # fmt: skip
     if truth is not None:
         _draw_truth(ax, np.asarray(truth), n_times, sfreq)
@@ -192,7 +192,7 @@ def plot_shares(model: AmicaModel, *, ax: Axes | None = None) -> Figure:
     shares = model.parameters.weight
     figure, ax = open_axes(ax, size=(4, 0.4 * len(shares) + 1))
     places = np.arange(len(shares))
-    colors = [_color(h) for h in range(len(shares))]
+    colors = [color_of(h) for h in range(len(shares))]
     bars = ax.barh(places, shares, color=colors, alpha=0.75, height=0.6)
     ax.bar_label(bars, [f"{100 * one:.1f} %" for one in shares], padding=4, fontsize=8)
     ax.set_yticks(places, [f"model {h}" for h in places])
@@ -277,9 +277,11 @@ def plot_maps(
     shares = model.variances[model_index] / model.variances[model_index].sum()
     figure, axes = _open_grid(axes, n_components)
     for k, ax in enumerate(axes[:n_components]):
+        size = np.abs(maps[picks, k]).max()
         mne.viz.plot_topomap(
-            maps[picks, k], part, axes=ax, show=False, sensors=False, contours=4
-        )
+            maps[picks, k], part, axes=ax, show=False, sensors=False, contours=4,
+            cmap="RdBu_r", vlim=(-size, size),
+        )  # fmt: skip
         title, color = f"{k} · {100 * shares[k]:.1f} %", INK
         if titles is not None:
             title += f"\n{titles[k]}"
@@ -327,8 +329,14 @@ def _pick_one_type(info: mne.Info, n_channels: int) -> tuple[np.ndarray, mne.Inf
     return picks, mne.pick_info(info, picks)
 
 
-def _average(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Average between edges; NaN where nothing is known."""
+def average_bins(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Average between edges; NaN where nothing is known.
+
+    Examples
+    --------
+    >>> average_bins(np.array([[1.0, 3.0, np.nan]]), np.array([0, 2, 3]))
+    array([[ 2., nan]])
+    """
     known = np.isfinite(values)
     sums = np.add.reduceat(np.where(known, values, 0.0), edges[:-1], axis=1)
     counts = np.add.reduceat(known, edges[:-1], axis=1, dtype=int)
@@ -342,7 +350,7 @@ def _draw_truth(ax: Axes, truth: np.ndarray, n_times: int, sfreq: float) -> None
     stops = [*starts[1:], n_times]
     for start, stop in zip(starts, stops, strict=True):
         span = [(start / sfreq, (stop - start) / sfreq)]
-        ax.broken_barh(span, (1.05, 0.11), color=_color(truth[start]), lw=0)
+        ax.broken_barh(span, (1.05, 0.11), color=color_of(truth[start]), lw=0)
         ax.axvline(start / sfreq, color=INK, lw=0.6, ls=(0, (2, 2)))
     ax.text(
         1.004, 1.105, "truth", transform=ax.get_yaxis_transform(), fontsize=8,
@@ -350,5 +358,12 @@ def _draw_truth(ax: Axes, truth: np.ndarray, n_times: int, sfreq: float) -> None
     )  # fmt: skip
 
 
-def _color(model: int) -> str:
+def color_of(model: int) -> str:
+    """Give the colour of a model.
+
+    Examples
+    --------
+    >>> color_of(0) == color_of(len(MODEL_COLORS))
+    True
+    """
     return MODEL_COLORS[model % len(MODEL_COLORS)]

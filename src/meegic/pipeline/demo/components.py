@@ -1,7 +1,7 @@
 """The demo's decomposition: one model for each condition, whose times it is not told.
 
 Preparation is what a person would do by hand: leave out the bad channel, take a
-high-pass filter, and give spans with electrode pops no weight. The mains hum stays: it
+high-pass filter, and mark spans with electrode pops as bad. The mains hum stays: it
 is one more source, and with it there are as many sources as channels.
 """
 
@@ -9,17 +9,14 @@ from typing import NamedTuple
 
 import mne
 import numpy as np
-from scipy.special import softmax
 
-from meegic.components.amica import fit_amica
+from meegic.components.edge.amica_ica import AmicaICA
 from meegic.components.model import AmicaModel
-from meegic.components.options import AmicaOptions
 from meegic.components.scores import (
     amari_distance,
     compute_agreement,
     match_components,
 )
-from meegic.components.smoothing import smooth_posteriors
 from meegic.figures.components import plot_fit, plot_maps, plot_model_probabilities
 from meegic.figures.style import render_png
 from meegic.pipeline.demo.state import Demo
@@ -44,10 +41,10 @@ class Prepared(NamedTuple):
 
     Attributes
     ----------
-    info : mne.Info
-        Of the channels that are decomposed.
+    raw : mne.io.Raw
+        Filtered, with the pops marked as bad; and the channels of eyes and heart.
     data : array, shape (n_channels, n_times)
-        Their filtered data.
+        Of the channels that are decomposed.
     used : array of bool, shape (n_times,)
         Samples with weight 1.
     mixing : array, shape (n_conditions, n_channels, n_sources)
@@ -58,7 +55,7 @@ class Prepared(NamedTuple):
         Which condition held.
     """
 
-    info: mne.Info
+    raw: mne.io.BaseRaw
     data: np.ndarray
     used: np.ndarray
     mixing: np.ndarray
@@ -88,20 +85,10 @@ class Pairs(NamedTuple):
 def show_components(demo: Demo, *, seed: int = 0) -> None:
     """Decompose the recording, and compare models and components with the truth."""
     ready = prepare(demo)
-    model = fit_amica(
-        ready.data,
-        AmicaOptions(n_models=demo.truth.n_models),
-        weights=ready.used.astype(float),
-        seed=seed,
-    )
-    scores = model.score_models(ready.data)
-    plain = softmax(scores, axis=0)
-    smooth = smooth_posteriors(
-        np.where(ready.used, scores, np.nan),
-        model.parameters.weight,
-        sfreq=demo.truth.sfreq,
-        dwell_s=DWELL_S,
-    )
+    ica = fit_models(ready, demo.truth.n_models, seed=seed)
+    demo.ica, model = ica, ica.model
+    plain = ica.predict_proba(ready.raw)
+    smooth = ica.predict_proba(ready.raw, smooth="hmm", dwell_s=DWELL_S)
     stands_for = _compare_models(demo, ready, plain, smooth)
     pairs = []
     for condition, h in enumerate(np.argsort(stands_for)):
@@ -120,19 +107,23 @@ def show_components(demo: Demo, *, seed: int = 0) -> None:
 
 
 def prepare(demo: Demo) -> Prepared:
-    """Leave out bad channels, filter, and find the samples without pops."""
+    """Leave out bad channels, filter, and mark the samples with pops as bad."""
     truth = demo.truth
     good = np.flatnonzero(~np.isin(truth.ch_names, truth.bad_channels))
-    raw = demo.raw.copy().pick([truth.ch_names[one] for one in good])
+    raw = demo.raw.copy()
+    raw.info["bads"] = list(truth.bad_channels)
     raw.filter(HIGH_PASS_HZ, None, verbose="error")
     used = np.ones(len(raw.times), dtype=bool)
     margin = round(POP_MARGIN_S * truth.sfreq)
     for start, stop in truth.spans("channel noise"):
-        used[max(start - margin, 0) : stop + margin] = False
+        start, stop = max(start - margin, 0), min(stop + margin, len(used))
+        used[start:stop] = False
+        seconds = (stop - start) / truth.sfreq
+        raw.annotations.append(start / truth.sfreq, seconds, "BAD_pop")
     lengths = np.diff([*truth.block_starts, len(used)])
     return Prepared(
-        raw.info,
-        data=np.asarray(raw.get_data()),
+        raw,
+        data=np.asarray(raw.get_data(picks=[truth.ch_names[k] for k in good])),
         used=used,
         mixing=truth.mixing[:, good],
         sources=mne.filter.filter_data(
@@ -140,6 +131,11 @@ def prepare(demo: Demo) -> Prepared:
         ),
         conditions=np.repeat(truth.block_models, lengths),
     )
+
+
+def fit_models(ready: Prepared, n_models: int, *, seed: int) -> AmicaICA:
+    """Decompose the good channels, without being told which condition held when."""
+    return AmicaICA(n_models=n_models, random_state=seed, verbose=False).fit(ready.raw)
 
 
 def _compare_models(
@@ -226,6 +222,7 @@ def _draw(
     sfreq, kinds = demo.truth.sfreq, demo.truth.kinds
     truth = np.argsort(stands_for)[ready.conditions]  # as models are counted
     plain, smooth = posteriors
+    info = ready.raw.copy().pick("eeg", exclude="bads").info
     plain = np.where(ready.used, plain, np.nan)
     drawn = [
         (
@@ -244,7 +241,7 @@ def _draw(
             titles[component] = f"{kinds[source]} {pair.maps[source]:.2f}"
         png = render_png(
             lambda h=h, titles=titles: plot_maps(
-                model, ready.info, model_index=h, titles=titles
+                model, info, model_index=h, titles=titles
             ),
             dpi=80,
         )

@@ -10,6 +10,7 @@ from meegic.bids.export import write_recording
 from meegic.pipeline.demo.components import show_components
 from meegic.pipeline.demo.findings import show_damage, show_findings
 from meegic.pipeline.demo.recording import show_recording
+from meegic.pipeline.demo.removal import show_removal
 from meegic.pipeline.demo.state import Demo
 from meegic.pipeline.demo.truth import show_truth
 from meegic.pipeline.report import Section, Table, write_report
@@ -32,6 +33,7 @@ STEPS: tuple[tuple[str, Callable[[Demo], None]], ...] = (
     ("checking the recording", show_findings),
     ("checking damaged copies", show_damage),
     ("separating the sources", show_components),
+    ("removing eyes and heart", show_removal),
     ("drawing the truth", show_truth),
 )
 """What is announced, and the step; a new stage adds its own."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import mne
 
+from meegic.components.edge.amica_ica import AmicaICA
 from meegic.pipeline.report import Section
 from meegic.simulation.truth import RecordingTruth
 
@@ -48,6 +49,8 @@ class Demo:
         Truth against found.
     sections : list of Section
         The parts of the report.
+    ica : AmicaICA | None
+        The decomposition, as soon as there is one.
     """
 
     out: Path
@@ -55,6 +58,7 @@ class Demo:
     truth: RecordingTruth
     comparisons: list[Comparison] = field(default_factory=list)
     sections: list[Section] = field(default_factory=list)
+    ica: AmicaICA | None = None
 
     @property
     def missed(self) -> list[str]:

@@ -1,0 +1,1 @@
+"""Where the decomposition meets MNE."""
