@@ -88,7 +88,12 @@ class Pictures:
         )  # fmt: skip
 
     def plot_models(
-        self, inst: Any = None, *, n_components: int = 6, **kwargs: Any
+        self,
+        inst: Any = None,
+        *,
+        n_components: int = 6,
+        figsize: tuple[float, float] | None = None,
+        **kwargs: Any,
     ) -> Any:
         """Draw an overview: when each model holds, its maps, and how the fit went.
 
@@ -98,6 +103,8 @@ class Pictures:
             Whose annotations are shown; the fitted recording.
         n_components : int
             Maps for each model.
+        figsize : tuple | None
+            In inches.
         **kwargs
             smooth and dwell_s, as in `predict_proba`.
 
@@ -112,6 +119,7 @@ class Pictures:
         return plot_overview(
             fit.model, self._known_posteriors(**kwargs), fit.info, starts=fit.starts,
             annotations=_list_annotations(inst), n_components=n_components,
+            figsize=figsize,
         )  # fmt: skip
 
     def plot_sources(self, inst: Any, model_idx: int = 0, **kwargs: Any) -> Any:
