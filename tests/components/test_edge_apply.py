@@ -255,5 +255,5 @@ def test_wrong_arguments_are_named(recording, ica):
         remove_components(model, np.zeros((8, 9)), [[0], [8]], shares)
     ica = fit(raw, max_iter=20)
     ica.get_mne_ica().exclude = [11]
-    with pytest.raises(OptionError, match=r"component of model 0 must be .* 7"):
+    with pytest.raises(OptionError, match=r"exclude of model 0 must be .* 7"):
         ica.apply(raw, copy=True)

@@ -169,11 +169,11 @@ def test_model_comes_back(raw, ica, tmp_path):
 
 
 def test_what_is_read_can_do_all_that_a_fit_can(raw, ica, tmp_path):
-    ica.get_mne_ica(1).exclude = [2, 4]
+    ica.get_mne_ica(0).exclude, ica.get_mne_ica(1).exclude = [5], [2, 4]
     path = ica.to_eeglab(tmp_path / "a.set", raw, model_idx=1)
     found = AmicaICA.from_eeglab(path)
-    ica.get_mne_ica(1).exclude = []
-    assert (found.n_models, found.get_mne_ica(0).exclude) == (2, [])
+    ica.get_mne_ica(0).exclude, ica.get_mne_ica(1).exclude = [], []
+    assert (found.n_models, found.get_mne_ica(0).exclude) == (2, [5])
     assert found.get_mne_ica(1).exclude == [2, 4]
     assert_allclose(found.predict_proba(raw), ica.predict_proba(raw), atol=1e-12)
     assert_allclose(found.score(raw), ica.score(raw), rtol=1e-12)
@@ -185,17 +185,25 @@ def test_what_is_read_can_do_all_that_a_fit_can(raw, ica, tmp_path):
 
 
 def test_marks_of_a_changed_data_set_are_left_out(raw, ica, tmp_path):
-    path = write_set(tmp_path / "a.set", raw, ica._fit, excluded=[3])
+    path = write_set(tmp_path / "a.set", raw, ica._fit, excluded=[[3], [1]])
     model = ica._fit.model
-    assert read_marks(path, model) == [[3], []]
+    assert read_marks(path, model) == [[3], [1]]
+
+    def mark(fields):  # as in EEGLAB's window: it shows model 0
+        fields["reject"]["gcompreject"] = np.array([1.0, 0, 0, 0, 0, 1])
+
+    marked = save_changed(path, tmp_path / "c.set", mark)
+    assert read_marks(marked, model) == [[0, 5], [1]]
 
     def mix(fields):
+        fields["etc"]["amica"].pop("excluded")
         fields["icaweights"] = fields["icaweights"][::-1] + 1
 
     other = save_changed(path, tmp_path / "b.set", mix)
     assert read_marks(other, model) == [[], []]
 
     def cut(fields):
+        fields["etc"]["amica"].pop("excluded")
         fields["icaweights"] = fields["icaweights"][1:]
 
     assert read_marks(save_changed(path, other, cut), model) == [[], []]
@@ -419,7 +427,7 @@ def test_refusals_of_the_writer(raw, ica, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="model_idx must be"):
         write_set(tmp_path / "a.set", raw, fitted, model_idx=2)
     with pytest.raises(InputError, match="excluded must be"):
-        write_set(tmp_path / "a.set", raw, fitted, excluded=[6])
+        write_set(tmp_path / "a.set", raw, fitted, excluded=[[6]])
     with pytest.raises(ShapeError, match="scores"):
         write_set(tmp_path / "a.set", raw, fitted, scores=np.zeros((2, 9)))
     with pytest.raises(OutputError, match="cannot be written"):

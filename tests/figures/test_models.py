@@ -191,5 +191,7 @@ def test_what_cannot_be_drawn_is_refused(model, info):
         plot_posterior_lines(np.ones((2, 9)), 0.0, shares=np.ones(2))
     with pytest.raises(OptionError, match="smooth_s must be a number at least 0 s"):
         plot_posterior_areas(np.ones((2, 9)), 1.0, smooth_s=-1)
-    with pytest.raises(OptionError, match="n_components must be a whole number >= 1"):
+    with pytest.raises(
+        OptionError, match="n_components must be a whole number between 1 and 8"
+    ):
         plot_overview(model, np.ones((2, 9)), info, n_components=0)

@@ -60,10 +60,8 @@ def remove_components(
     centers = np.einsum("hik,hk->hi", model.parameters.unmix, model.parameters.center)
     for h, gone in enumerate(excluded):
         for one in gone:
-            check_count(
-                f"excluded component of model {h}", one, low=0,
-                high=model.n_components - 1,
-            )  # fmt: skip
+            high = model.n_components - 1
+            check_count(f"excluded component of model {h}", one, low=0, high=high)
         if not len(gone):
             continue
         which = sorted(set(gone))

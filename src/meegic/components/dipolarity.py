@@ -81,6 +81,11 @@ def fit_planes(
     """
     maps, positions = np.asarray(maps, dtype=float), np.asarray(positions, dtype=float)
     check_shape("positions", positions, (len(maps), 3))
+    if len(maps) < 4:
+        raise ShapeError(
+            f"maps must have at least 4 channels to be fitted, but got {len(maps)}: a "
+            "plane goes through any three points."
+        )
     unit = positions / np.linalg.norm(positions, axis=1, keepdims=True)
     design = np.column_stack([unit[:, :2], np.ones(len(unit))])
     maps = _center(maps)

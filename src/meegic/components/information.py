@@ -17,6 +17,7 @@ from meegic.base.checks import (
 )
 from meegic.base.errors import InputError
 
+_FLAT = 0.1  # of the time, from which on one value is no signal
 ENOUGH = 60
 """Samples per weight from which implementations of AMICA agree."""
 
@@ -207,16 +208,33 @@ def compute_reduction(
 
 def _sum_entropies(name: str, signals: np.ndarray) -> float:
     """Sum the entropy of each signal, in nats."""
-    with np.errstate(divide="ignore"):  # equal values are as surely known as can be
-        found = [float(differential_entropy(one)) for one in signals]
-    flat = [k for k, one in enumerate(found) if not np.isfinite(one)]
+    flat = [k for k, one in enumerate(signals) if _share_of_one(one) > _FLAT]
     if flat:
         raise InputError(
             f"{name} {list_words(flat)} holds one value for too long to have an "
             "entropy.",
             hint="Leave flat channels out, and mark flat spans as BAD.",
         )
-    return sum(found)
+    return sum(float(differential_entropy(_spread_steps(one))) for one in signals)
+
+
+def _share_of_one(signal: np.ndarray) -> float:
+    """Tell for which share of the time a signal has its most frequent value."""
+    return float(np.unique(signal, return_counts=True)[1].max() / len(signal))
+
+
+def _spread_steps(signal: np.ndarray) -> np.ndarray:
+    """Sort, and spread equal values, as of a recording in whole microvolts, evenly."""
+    values, counts = np.unique(signal, return_counts=True)
+    if len(values) == len(signal):
+        return values
+    middles = (values[1:] + values[:-1]) / 2
+    low = np.concatenate([[2 * values[0] - middles[0]], middles])
+    high = np.concatenate([middles, [2 * values[-1] - middles[-1]]])
+    first = np.cumsum(counts) - counts
+    within = np.arange(len(signal)) - np.repeat(first, counts) + 0.5
+    width = np.repeat((high - low) / counts, counts)
+    return np.repeat(low, counts) + within * width
 
 
 def mean_pairwise_bits(information: Float[Array, "components components"]) -> float:

@@ -22,7 +22,7 @@ MAX_BINS = 1200
 """More points in time than that are averaged: no page shows them."""
 
 PER_ROW = 9
-_DRAWN_TYPES = ("eeg", "mag", "grad")
+DRAWN_TYPES = ("eeg", "mag", "grad")
 
 
 def plot_fit(
@@ -318,10 +318,10 @@ def _pick_one_type(info: mne.Info, n_channels: int) -> tuple[np.ndarray, mne.Inf
             hint="Pass the info of the channels that were fitted: mne.pick_info.",
         )
     types = np.array(info.get_channel_types())
-    kind = next((one for one in _DRAWN_TYPES if one in types), None)
+    kind = next((one for one in DRAWN_TYPES if one in types), None)
     if kind is None:
         raise InputError(
-            f"info has no channels of type {list_words(_DRAWN_TYPES, last='or')}, "
+            f"info has no channels of type {list_words(DRAWN_TYPES, last='or')}, "
             "whose maps can be drawn.",
             hint="Set the types with raw.set_channel_types.",
         )

@@ -9,11 +9,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.markers import TICKUP
-from scipy.ndimage import gaussian_filter1d
+from scipy.signal import fftconvolve
 
 from meegic.base.checks import check_count, check_range, check_shape
 from meegic.components.model import AmicaModel
 from meegic.figures.components import (
+    DRAWN_TYPES,
     average_bins,
     color_of,
     plot_likelihood,
@@ -26,6 +27,7 @@ from meegic.figures.style import INK, MUTED, open_axes
 _BINS_PER_INCH = 40  # finer lines would be a thicket
 _ENTRY_INCHES = 1.35  # width of an entry of a legend
 _MARKS_PER_INCH = 10  # more beginnings than that are not told apart
+_MAX_MAPS = 8  # in one row
 _MAX_ROWS = 5  # kinds of annotations that have a row of their own
 _MAX_LETTERS = 18
 
@@ -168,7 +170,7 @@ def plot_overview(
         Onset and duration in s, and text. Spans whose text begins with BAD are grey;
         others are shown above the probabilities, a row for each kind.
     n_components : int
-        How many maps of each model, by descending variance.
+        How many maps of each model, by descending variance; 8 at most.
     figsize : tuple | None
         In inches.
 
@@ -187,7 +189,7 @@ def plot_overview(
     >>> figure = plot_overview(model, model.posteriors(raw.get_data()), raw.info)
     >>> plt.close(figure)
     """
-    check_count("n_components", n_components)
+    check_count("n_components", n_components, high=_MAX_MAPS)
     several = model.n_models > 1
     heights = [2.6] * several + [1.6] * model.n_models + [2.2]
     figure = plt.figure(figsize=figsize or (11, sum(heights)), layout="constrained")
@@ -241,8 +243,10 @@ def smooth_over_gaps(
         span = slice(start, stop)
         there = known[span]
         filled = np.where(there, posteriors[:, span], 0.0)
-        mass = gaussian_filter1d(there.astype(float), width, mode="constant")
-        sums = gaussian_filter1d(filled, width, axis=1, mode="constant")
+        reach = min(round(4 * width), len(there))
+        kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / width) ** 2)[None]
+        mass = fftconvolve(there[None].astype(float), kernel, "same", axes=1)[0]
+        sums = fftconvolve(filled, kernel, "same", axes=1)
         result[:, span][:, there] = sums[:, there] / mass[there]
     return result
 
@@ -270,7 +274,7 @@ def _draw_times(
     annotations: Sequence[Note],
 ) -> None:
     """Draw probabilities with bad spans in them and other annotations above."""
-    bad = [one for one in annotations if one[2].upper().startswith("BAD")]
+    bad = [one for one in annotations if one[1] and one[2].upper().startswith("BAD")]
     others = [one for one in annotations if one not in bad]
     ax = top = part.subplots()
     if others:
@@ -293,7 +297,16 @@ def _draw_row(
 ) -> None:
     """Draw the maps of one model, with its name before them."""
     name, *axes = part.subplots(1, n_maps + 1, width_ratios=[0.8, *[1] * n_maps])
-    plot_maps(model, info, model_index=model_index, n_components=n_maps, axes=axes)
+    locations = np.array([one["loc"][:3] for one in info["chs"]])
+    if np.nan_to_num(locations).any():
+        plot_maps(model, info, model_index=model_index, n_components=n_maps, axes=axes)
+        kinds = [one for one in DRAWN_TYPES if one in info.get_channel_types()]
+        note = "component,\nshare of variance"
+        note += f"\nmaps: {kinds[0]}" if len(kinds) > 1 else ""
+    else:
+        note = "no positions: set\na montage before\nthe fit for its maps"
+        for ax in axes:
+            ax.set_axis_off()
     name.set_axis_off()
     words = "components" if model.n_models == 1 else f"model {model_index}"
     name.text(
@@ -301,8 +314,7 @@ def _draw_row(
         fontsize=10, weight="bold", va="bottom",
     )  # fmt: skip
     name.text(
-        0, 0.46, "component,\nshare of variance", transform=name.transAxes, color=MUTED,
-        fontsize=8, va="top",
+        0, 0.46, note, transform=name.transAxes, color=MUTED, fontsize=8, va="top",
     )  # fmt: skip
 
 

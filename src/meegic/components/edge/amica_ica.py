@@ -6,34 +6,26 @@ from typing import Any, Literal
 import mne
 import numpy as np
 
-from meegic.base.checks import check_count, check_known, check_option
-from meegic.base.errors import NotFittedError
+from meegic.base.checks import check_known, check_option
+from meegic.base.errors import InputError
 from meegic.components.cleaning import choose_models, remove_components
 from meegic.components.edge.exports import Exports
 from meegic.components.edge.fitted import FittedIca, read_fitted, write_fitted
 from meegic.components.edge.fitting import fit_recording
-from meegic.components.edge.mne_ica import list_excluded, make_mne_ica
+from meegic.components.edge.mne_ica import list_excluded
 from meegic.components.edge.pictures import Pictures
-from meegic.components.edge.posteriors import compute_posteriors
-from meegic.components.edge.samples import (
-    Samples,
-    put_samples,
-    take_samples,
-    warn_about_rate,
-)
+from meegic.components.edge.samples import put_samples
 from meegic.components.edge.scoring import (
     score_dipolarity,
     score_mutual_information,
 )
-from meegic.components.edge.searches import Searches
+from meegic.components.edge.searches import Searches, check_share
 from meegic.components.estimator import AMICA
 from meegic.components.information import compute_mutual_information
-from meegic.components.model import AmicaModel
 
 _OPTIONS = sorted(
     set(AMICA._get_param_names()) - {"n_components", "n_models", "device"}
 )
-_FIT_TYPES = {"raw": "raw", "epc": "epochs"}  # as pyAMICA and as MNE call them
 
 
 class AmicaICA(Pictures, Searches, Exports):
@@ -76,9 +68,8 @@ class AmicaICA(Pictures, Searches, Exports):
         self.n_models = n_models
         self.device = device
         self.amica_kwargs = amica_options
+        super().__init__()
         self._model: AMICA | None = None
-        self._fit: FittedIca | None = None
-        self._mne_icas: dict[int, mne.preprocessing.ICA] = {}
 
     def __repr__(self) -> str:
         if self._fit is None:
@@ -123,38 +114,6 @@ class AmicaICA(Pictures, Searches, Exports):
             **{"sfreq": sfreq, **self.amica_kwargs},
         )  # fmt: skip
 
-    @property
-    def model(self) -> AmicaModel:
-        """The fitted mixture, as arrays in SI units."""
-        return self._fitted().model
-
-    def to_mne_ica(self, model_idx: int = 0) -> mne.preprocessing.ICA:
-        """Make a new `mne.preprocessing.ICA` of one model.
-
-        Parameters
-        ----------
-        model_idx : int
-            Which; 0 is the one that explains most samples.
-
-        Returns
-        -------
-        mne.preprocessing.ICA
-            Without exclusions. Its sources are the model's, centers included.
-        """
-        fit = self._fitted(model_idx)
-        return make_mne_ica(
-            fit.model, fit.info, model_idx=model_idx, rest=fit.rest,
-            n_samples=int((fit.used & ~fit.model.rejected).sum()),
-            current_fit=_FIT_TYPES[fit.fit_type],
-        )  # fmt: skip
-
-    def get_mne_ica(self, model_idx: int = 0) -> mne.preprocessing.ICA:
-        """Give the object of one model, always the same: `apply` reads its exclude."""
-        self._fitted(model_idx)
-        if model_idx not in self._mne_icas:
-            self._mne_icas[model_idx] = self.to_mne_ica(model_idx)
-        return self._mne_icas[model_idx]
-
     def predict_proba(
         self, inst: Any, *, smooth: Literal["hmm"] | None = None, dwell_s: float = 1.0
     ) -> np.ndarray:
@@ -183,6 +142,10 @@ class AmicaICA(Pictures, Searches, Exports):
         """Compute the mean log-likelihood per sample and component, BAD spans aside."""
         fit = self._fitted()
         samples = self._take(inst)
+        if not samples.used.any():
+            raise InputError(
+                "inst has no samples to be scored: all lie in spans marked as bad."
+            )
         return fit.model.score(samples.data[:, samples.used])
 
     def apply(
@@ -222,15 +185,18 @@ class AmicaICA(Pictures, Searches, Exports):
         """
         check_option("mode", mode, ["hard", "soft", "model"])
         fit = self._fitted(model_idx)
-        excluded = list_excluded([self.get_mne_ica(h) for h in range(self.n_models)])
+        excluded = list_excluded(self._list_icas(), fit.model.n_components)
         samples = self._take(inst)
         if copy:
             inst = inst.copy()
         if not getattr(inst, "preload", True):
-            inst.load_data(verbose="error")
+            with mne.use_log_level("error"):
+                inst.load_data()
         if mode == "model":
-            shares = np.zeros((self.n_models, samples.data.shape[1]))
+            shares = np.zeros((fit.model.n_models, samples.data.shape[1]))
             shares[model_idx] = samples.known
+        elif not any(excluded):
+            return inst
         else:
             shares = self._predict(samples, smooth, dwell_s)
             shares = choose_models(shares) if mode == "hard" else np.nan_to_num(shares)
@@ -275,17 +241,18 @@ class AmicaICA(Pictures, Searches, Exports):
         """
         check_option("samples", samples, ["own", "all"])
         ica = self.get_mne_ica(model_idx)
-        if self.n_models == 1 or samples == "all":
+        if self.model.n_models == 1 or samples == "all":
             return score_mutual_information(ica, inst, n_bins=n_bins, bias=bias)
         taken = self._take(inst)
-        own = choose_models(self._predict(taken))[model_idx] > 0
-        sources = self.model.unmix(taken.data[:, own & taken.used])[model_idx]
+        own = choose_models(self._predict(taken))[model_idx] * taken.used
+        check_share(own, taken.sfreq, model_idx)
+        sources = self.model.unmix(taken.data[:, own > 0])[model_idx]
         return compute_mutual_information(sources, n_bins=n_bins, bias=bias)
 
     def save(self, path: str | Path) -> Path:
         """Write the fit with exclusions and labels; ``.amica.npz`` is added."""
         fit = self._fitted()
-        icas = [self.get_mne_ica(h) for h in range(self.n_models)]
+        icas = self._list_icas()
         return write_fitted(
             path, fit, excluded=[list(one.exclude) for one in icas],
             labels=[one.labels_ for one in icas],
@@ -307,31 +274,10 @@ class AmicaICA(Pictures, Searches, Exports):
         default = AMICA().get_params(deep=False)
         changed = {k: given[k] for k in _OPTIONS if given[k] != default[k]}
         changed.pop("sfreq", None)  # each recording has its own
+        changed["verbose"] = False  # no file keeps what it was
         made = cls(given["n_components"], fit.model.n_models, device, **changed)
         made._model, made._fit = estimator, fit
         return made
-
-    def _take(self, inst: Any) -> Samples:
-        fit = self._fitted()
-        samples = take_samples(inst, fit.channels)
-        warn_about_rate(fit.sfreq, samples.sfreq)
-        return samples
-
-    def _predict(
-        self, samples: Samples, smooth: str | None = None, dwell_s: float = 1.0
-    ) -> np.ndarray:
-        check_option("smooth", smooth, [None, "hmm"])
-        return compute_posteriors(
-            self.model, samples, dwell_s=None if smooth is None else dwell_s
-        )
-
-    def _fitted(self, model_idx: int = 0) -> FittedIca:
-        if self._fit is None:
-            raise NotFittedError(
-                "This AmicaICA is not fitted yet.", hint="Call fit(raw) first."
-            )
-        check_count("model_idx", model_idx, low=0, high=self.n_models - 1)
-        return self._fit
 
     # What scripts for pyAMICA read.
     @property

@@ -13,7 +13,7 @@ from jaxtyping import Float
 
 from meegic.base.alerts import warn_user
 from meegic.base.arrays import Array
-from meegic.base.errors import DataWarning
+from meegic.base.errors import DataWarning, InputError
 
 _FILTER: dict[str, Any] = {  # of MNE's detectors
     "phase": "zero-double",
@@ -44,7 +44,7 @@ class OwnSamplesICA(mne.preprocessing.ICA):
         self, ica: mne.preprocessing.ICA, inst: Any, weights: Float[Array, " times"]
     ) -> None:
         self.__dict__.update(ica.__dict__)
-        self._inst, self._weights = inst, np.nan_to_num(weights)
+        self._inst, self._weights = inst, np.asarray(weights)
 
     def score_sources(
         self,
@@ -71,6 +71,11 @@ class OwnSamplesICA(mne.preprocessing.ICA):
         else:
             sources, weights = np.hstack(found.get_data(copy=False)), self._weights
         target = np.ravel(target)
+        if not np.isfinite(target).all():
+            raise InputError(
+                "the channel that is searched with has NaN or Inf.",
+                hint="Annotate the span as BAD.",
+            )
         if l_freq is None or not isinstance(inst, mne.io.BaseRaw):
             return correlate_weighted(sources, target, weights)
         # What other models explain must not spread into own samples by the filter.

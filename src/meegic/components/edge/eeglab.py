@@ -35,6 +35,7 @@ from meegic.components.model import AmicaModel
 from meegic.components.options import AmicaOptions
 
 _ICA = ("icaweights", "icasphere", "icachansind", "reject", "etc", "EEG")
+_MARKS = "excluded"  # a field of ours: EEGLAB has marks for one model only
 _NEEDED = ("nbchan", "trials")
 _DAMAGE = (MatReadError, zlib.error, OSError, ValueError, TypeError, KeyError)
 
@@ -46,7 +47,7 @@ def write_set(
     *,
     model_idx: int = 0,
     scores: Float[Array, "models times"] | None = None,
-    excluded: Sequence[int] = (),
+    excluded: Sequence[Sequence[int]] = (),
 ) -> Path:
     """Write a recording with its decomposition as a data set that EEGLAB opens.
 
@@ -99,16 +100,18 @@ def write_set(
     channels = [where[int(k)] for k in find_channels(inst, fitted.channels)]
     model, scores = _express_in_microvolts(fitted.model, scores, _count_times(inst))
     ica = make_set_fields(model, model_idx=model_idx, channels=channels, scores=scores)
-    marks = np.zeros(model.n_components)
-    for one in excluded:
-        check_count("excluded", one, low=0, high=model.n_components - 1)
-        marks[one] = 1
+    marks = np.zeros((model.n_components, model.n_models))
+    for h, some in enumerate(excluded):
+        for one in some:
+            check_count("excluded", one, low=0, high=model.n_components - 1)
+            marks[one, h] = 1
+    ica["etc"]["amica"][_MARKS] = marks
     fields = {
         "setname": path.stem,
         "filename": path.name,
         **make_recording_fields(inst, picks),
         **ica,
-        "reject": {"gcompreject": marks},
+        "reject": {"gcompreject": marks[:, model_idx]},
     }
     export_atomically(
         path, lambda place: savemat(place, {"EEG": fields}, appendmat=False)
@@ -157,7 +160,7 @@ def read_set(path: Path | str) -> FittedIca:
         fit_type="raw" if isinstance(inst, mne.io.BaseRaw) else "epc",
         used=samples.used,
         starts=samples.starts,
-        rest=measure_rest(model.whitener, samples.data[:, samples.used]),
+        rest=measure_rest(model.whitener, samples.data, samples.used),
     )
 
 
@@ -186,10 +189,14 @@ def read_marks(path: Path | str, model: AmicaModel) -> list[list[int]]:
     meegic.base.errors.InputError: no such file: missing.set. ...
     """
     fields = _load_fields(Path(path))
+    stored = np.asarray(fields["etc"]["amica"].get(_MARKS, np.zeros(0)))
+    stored = stored.reshape(stored.shape[0], -1)
     marks: list[list[int]] = [[] for _ in range(model.n_models)]
+    if stored.shape == (model.n_components, model.n_models):
+        marks = [np.flatnonzero(one).tolist() for one in stored.T]
     reject = fields.get("reject")
     given = np.ravel(reject.get("gcompreject", [])) if isinstance(reject, dict) else []
-    if not np.any(given):
+    if not np.size(given):
         return marks
     shown = np.atleast_2d(fields["icaweights"]) @ np.atleast_2d(fields["icasphere"])
     filters = model.filters
@@ -334,13 +341,13 @@ def _place_channels(
     path: Path, fields: Mapping[str, Any], n_channels: int
 ) -> list[int]:
     """Find the channels of the models among those of the data set, from 0."""
-    n_all = int(fields["nbchan"])
+    n_all = _read_count(path, fields, "nbchan")
     numbers = np.ravel(fields.get("icachansind", [])).astype(float)
     if not numbers.size and n_all == n_channels:
         return list(range(n_all))
     places = numbers.astype(int) - 1
-    whole = len(set(places.tolist())) == len(places) == n_channels
-    if not whole or places.min() < 0 or places.max() >= n_all:
+    whole = (numbers == places + 1).all() and len(set(places.tolist())) == n_channels
+    if not whole or len(places) != n_channels or not set(places) <= set(range(n_all)):
         raise FileFormatError(
             f"{path}: icachansind must name {n_channels} of {n_all} channels, those "
             f"of etc.amica, but it is {numbers.tolist()}.",
@@ -352,7 +359,7 @@ def _place_channels(
 
 def _open_recording(path: Path, fields: Mapping[str, Any]) -> Any:
     try:
-        if int(fields["trials"]) > 1:
+        if _read_count(path, fields, "trials") > 1:
             return mne.io.read_epochs_eeglab(path, verbose="error")
         return mne.io.read_raw_eeglab(path, verbose="error")
     except FileNotFoundError as error:
@@ -360,6 +367,20 @@ def _open_recording(path: Path, fields: Mapping[str, Any]) -> Any:
             f"{path} has its samples in another file, which is missing.",
             hint="Copy the .fdt beside the .set.",
         ) from error
+    except (*_DAMAGE, AttributeError, IndexError) as error:
+        raise FileFormatError(
+            f"{path} cannot be read: {error}.",
+            hint="It is damaged, or no .set of EEGLAB; save it again there.",
+        ) from error
+
+
+def _read_count(path: Path, fields: Mapping[str, Any], name: str) -> int:
+    count = np.asarray(fields[name])
+    if count.size != 1 or count.dtype.kind not in "iuf" or not count > 0:
+        raise FileFormatError(
+            f"{path}: {name} must be a positive number, but it is {fields[name]!r}."
+        )
+    return int(count.item())
 
 
 def _put_on_grid(path: Path, model: AmicaModel, samples: Samples) -> AmicaModel:

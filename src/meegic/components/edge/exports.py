@@ -1,9 +1,7 @@
 """How an `AmicaICA` goes to other programs, and comes from them."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
-
-import mne
+from typing import Any, Self
 
 from meegic.base.files import export_atomically, make_folder
 from meegic.components.edge.eeglab import (
@@ -12,15 +10,13 @@ from meegic.components.edge.eeglab import (
     score_recording,
     write_set,
 )
+from meegic.components.edge.fits import Fits
+from meegic.components.edge.fitted import FittedIca
+from meegic.components.edge.mne_ica import list_excluded
 
-if TYPE_CHECKING:
-    from meegic.components.edge.fitted import FittedIca
 
-
-class Exports:
+class Exports(Fits):
     """The files of a fitted `AmicaICA` for MNE and EEGLAB."""
-
-    n_models: int
 
     def export_fif(self, folder: str | Path) -> list[Path]:
         """Write each model as a file that `mne.preprocessing.read_ica` reads.
@@ -36,7 +32,7 @@ class Exports:
             ``model-0-ica.fif`` and so on, with what each model excludes.
         """
         folder = make_folder(folder)
-        paths = [folder / f"model-{h}-ica.fif" for h in range(self.n_models)]
+        paths = [folder / f"model-{h}-ica.fif" for h in range(self.model.n_models)]
         for ica, path in zip(self._list_icas(), paths, strict=True):
             export_atomically(path, lambda one, ica=ica: ica.save(one, verbose="error"))
         return paths
@@ -59,10 +55,15 @@ class Exports:
         Path
             Of the file that was written.
         """
+        if not isinstance(path, (str, Path)):
+            raise TypeError(
+                f"path must be a path, but got {type(path).__name__}: the recording is "
+                "the second argument."
+            )
         fit = self._fitted(model_idx)
         return write_set(
             path, inst, fit, model_idx=model_idx, scores=score_recording(fit, inst),
-            excluded=self.get_mne_ica(model_idx).exclude,
+            excluded=list_excluded(self._list_icas(), fit.model.n_components),
         )  # fmt: skip
 
     @classmethod
@@ -88,17 +89,6 @@ class Exports:
             ica.exclude = marks
         return made
 
-    def _list_icas(self) -> list[mne.preprocessing.ICA]:
-        self._fitted()
-        return [self.get_mne_ica(h) for h in range(self.n_models)]
-
     @classmethod
-    def _of(cls, fit: "FittedIca") -> Any:
-        raise NotImplementedError
-
-    def _fitted(self, model_idx: int = 0) -> "FittedIca":
-        raise NotImplementedError
-
-    def get_mne_ica(self, model_idx: int = 0) -> mne.preprocessing.ICA:
-        """Give the object of one model."""
+    def _of(cls, fit: FittedIca) -> Any:
         raise NotImplementedError

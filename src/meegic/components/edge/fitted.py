@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import mne
 import numpy as np
@@ -100,7 +101,12 @@ def write_fitted(
     >>> name_file("subject-1").name
     'subject-1.amica.npz'
     """
-    path = name_file(path)
+    given, path = Path(path), name_file(path)
+    if given != path and given.is_file() and not path.exists():
+        raise IntegrityError(
+            f"{given} is no file that AmicaICA.save wrote: it ends in {SUFFIX}.",
+            hint="MNE's own files are read by mne.preprocessing.read_ica.",
+        )
     stored = _Stored(
         model=fitted.model,
         info=_pack_info(fitted.info),
@@ -130,12 +136,8 @@ def read_fitted(
     stored = read_saved(path, _Stored, version=SCHEMA)
     with blame(f"{path}"):
         info = _unpack_info(stored.info)
-        excluded = [[int(one) for one in some] for some in json.loads(stored.excluded)]
-        labels = [_plain_labels(one) for one in json.loads(stored.labels)]
-    n_models = stored.model.n_models
-    if len(info["ch_names"]) != len(stored.model.whitener.mean) or not (
-        len(excluded) == len(labels) == n_models
-    ):
+        excluded, labels = json.loads(stored.excluded), json.loads(stored.labels)
+    if not _fits_together(stored, info, excluded, labels):
         raise IntegrityError(f"{path} is damaged: its parts do not fit together.")
     fitted = FittedIca(
         stored.model, info, stored.fit_type, stored.used, stored.starts, stored.rest
@@ -143,18 +145,47 @@ def read_fitted(
     return fitted, excluded, labels
 
 
+def _fits_together(stored: _Stored, info: mne.Info, excluded: Any, labels: Any) -> bool:
+    """Tell whether all parts are of one fit; a digest says nothing of a forgery."""
+    model, starts = stored.model, stored.starts
+    n_channels, n = len(model.whitener.mean), model.n_components
+
+    def lists_components(some: Any) -> bool:
+        return isinstance(some, list) and all(
+            type(one) is int and 0 <= one < n for one in some
+        )
+
+    return (
+        len(info["ch_names"]) == n_channels
+        and stored.fit_type in ("raw", "epc")
+        and len(starts) > 0
+        and starts[0] == 0
+        and bool((np.diff(starts) > 0).all() and starts[-1] < len(stored.used))
+        and len(stored.rest) == n_channels - n
+        and isinstance(excluded, list)
+        and isinstance(labels, list)
+        and len(excluded) == len(labels) == model.n_models
+        and all(map(lists_components, excluded))
+        and all(
+            isinstance(one, dict) and all(map(lists_components, one.values()))
+            for one in labels
+        )
+    )
+
+
 def name_file(path: Path | str) -> Path:
     """Add the suffix of such files once, whatever part of it is there.
 
     Examples
     --------
-    >>> [name_file(one).name for one in ("a", "a.amica", "a.amica.npz")]
+    >>> [name_file(one).name for one in ("a", "a.npz", "a.amica.npz")]
     ['a.amica.npz', 'a.amica.npz', 'a.amica.npz']
     """
     path = Path(path)
     if path.name.endswith(SUFFIX):
         return path
-    return path.with_name(path.name.removesuffix(".amica") + SUFFIX)
+    stem = path.name.removesuffix(".npz").removesuffix(".amica")
+    return path.with_name(stem + SUFFIX)
 
 
 def _plain_labels(labels: dict[str, list[int]]) -> dict[str, list[int]]:
@@ -172,4 +203,7 @@ def _unpack_info(block: np.ndarray) -> mne.Info:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "info.fif"
         path.write_bytes(block.tobytes())
-        return mne.io.read_info(path, verbose="error")
+        try:
+            return mne.io.read_info(path, verbose="error")
+        except Exception as error:
+            raise ValueError(f"its info cannot be read: {error}") from error

@@ -84,6 +84,11 @@ def fit_recording(
     scale = size_channels(samples, info.get_channel_types())
     estimator = make_estimator(sfreq=samples.sfreq)
     n = _pick_n_components(estimator.n_components, info, samples, scale)
+    if 1 in (n, len(names)):
+        raise RankError(
+            "at least 2 components are needed to be unmixed, but n_components is 1.",
+            hint="Take more channels: one component is no decomposition.",
+        )
     estimator.set_params(n_components=n)
     estimator._fit_channels(samples.data, weights, scale)
     model = estimator.model_
@@ -96,7 +101,7 @@ def fit_recording(
         fit_type="raw" if isinstance(inst, mne.io.BaseRaw) else "epc",
         used=samples.used,
         starts=samples.starts,
-        rest=measure_rest(model.whitener, samples.data[:, samples.used]),
+        rest=measure_rest(model.whitener, samples.data, samples.used),
     )
     return estimator, fitted
 

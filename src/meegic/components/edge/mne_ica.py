@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import mne
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.linalg import null_space
 
 from meegic.base.arrays import Array
@@ -106,7 +106,9 @@ def find_rest(whitener: Whitener) -> Float[np.ndarray, "channels others"]:
 
 
 def measure_rest(
-    whitener: Whitener, data: Float[Array, "channels times"]
+    whitener: Whitener,
+    data: Float[Array, "channels times"],
+    used: Bool[np.ndarray, " times"],
 ) -> Float[np.ndarray, " others"]:
     """Compute the variance of the directions that a decomposition leaves out.
 
@@ -114,19 +116,31 @@ def measure_rest(
     --------
     >>> from meegic.components.whiten import fit_whitener
     >>> data = np.random.default_rng(0).normal(size=(3, 100))
-    >>> measure_rest(fit_whitener(data, n_components=2), data).shape
+    >>> measure_rest(fit_whitener(data, n_components=2), data, data[0] > -9).shape
     (1,)
     """
     directions = find_rest(whitener) * whitener.scale[:, None]
-    return (directions.T @ data).var(axis=1)
+    if not directions.shape[1]:
+        return np.zeros(0)
+    return (directions.T @ data)[:, used].var(axis=1)
 
 
-def list_excluded(icas: Sequence[mne.preprocessing.ICA]) -> list[list[int]]:
+def list_excluded(
+    icas: Sequence[mne.preprocessing.ICA], n_components: int
+) -> list[list[int]]:
     """List the components that each model's object excludes.
 
     Examples
     --------
-    >>> list_excluded([])
+    >>> list_excluded([], 3)
     []
     """
-    return [sorted({int(one) for one in ica.exclude}) for ica in icas]
+    excluded = []
+    for h, ica in enumerate(icas):
+        name = f"exclude of model {h}"
+        if not isinstance(ica.exclude, (list, tuple, np.ndarray)):
+            raise TypeError(f"{name} must be a list, but got {ica.exclude!r}.")
+        for one in ica.exclude:
+            check_count(name, one, low=0, high=n_components - 1)
+        excluded.append(sorted({int(one) for one in ica.exclude}))
+    return excluded

@@ -40,6 +40,8 @@ def compute_posteriors(
     (1, 1000)
     """
     known = samples.known
+    if model.n_models == 1:
+        return np.where(known, 1.0, np.nan)[None]
     scores = np.full((model.n_models, len(known)), np.nan)
     data = samples.data if known.all() else samples.data[:, known]
     scores[:, known] = model.score_models(data)

@@ -6,6 +6,8 @@ from typing import Any
 import mne
 import numpy as np
 
+_CLEAR = 0.9  # a correlation that leaves no doubt
+
 
 def review_components(
     finder: Any,
@@ -35,7 +37,8 @@ def review_components(
     --------
     >>> from types import SimpleNamespace
     >>> scores = np.array([0.02, -0.91, 0.1])
-    >>> finder = SimpleNamespace(find_bads_eog=lambda *_, **more: ([1], scores))
+    >>> find = lambda *_, **more: ([1], scores)
+    >>> finder = SimpleNamespace(find_bads_eog=find, find_bads_ecg=find)
     >>> ica = SimpleNamespace(exclude=[])
     >>> review_components(finder, ica, None, 0, eog=("VEOG", {}), ecg=(None, {}))
     Model 0: components found
@@ -47,11 +50,10 @@ def review_components(
     print(f"Model {model_idx}: components found")
     excluded = {int(one) for one in ica.exclude}
     for kind, (channels, more), find in (
-        ("EOG", eog, getattr(finder, "find_bads_eog", None)),
-        ("ECG", ecg, getattr(finder, "find_bads_ecg", None)),
+        ("EOG", eog, finder.find_bads_eog),
+        ("ECG", ecg, finder.find_bads_ecg),
     ):
         for channel in [channels] if isinstance(channels, str) else channels or ():
-            assert find is not None
             given = {"ch_name": channel, **more}
             with mne.use_log_level("error"):
                 found, scores = find(inst, model_idx=model_idx, **given)
@@ -67,7 +69,10 @@ def _describe(found: list[int], scores: np.ndarray) -> str:
     if not len(rest):
         return words
     best = rest[np.abs(scores[rest]).argmax()]
-    return f"{words}; the best of the others {_name([best])} ({scores[best]:.2f})"
+    words += f"; the best of the others {_name([best])} ({scores[best]:.2f})"
+    if not found and abs(scores[best]) > _CLEAR:
+        words += ", too few for z-scores: pass measure='correlation'"
+    return words
 
 
 def _name(components: Any) -> str:

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 
 from meegic.base.alerts import warn_user
 from meegic.base.arrays import Array
-from meegic.base.checks import list_words
+from meegic.base.checks import did_you_mean, list_words
 from meegic.base.errors import DataWarning, InputError
 
 UNITS = {"mag": 1e15, "grad": 1e13, "ref_meg": 1e15}
@@ -85,6 +85,7 @@ def pick_names(info: mne.Info, picks: Any) -> list[str]:
     ['Fz']
     """
     picks = "data" if picks is None else picks
+    _check_names(info, picks)
     empty = mne.EvokedArray(np.zeros((len(info["ch_names"]), 1)), info, verbose="error")
     try:
         found = empty.pick(picks, exclude="bads", verbose="error")
@@ -93,6 +94,10 @@ def pick_names(info: mne.Info, picks: Any) -> list[str]:
             f"picks={picks!r} selects no good channel; {_count_types(info)}.",
             hint="Pass a type that is there, or names; bad channels do not count.",
         ) from error
+    bads = [one for one in found.ch_names if one in info["bads"]]
+    if bads:
+        warn_user(f"channels {bads} are marked as bad and left out.", DataWarning)
+        found.drop_channels(bads)
     names, kinds = list(found.ch_names), found.get_channel_types()
     odd = sorted(set(kinds) - set(_TYPES))
     if odd:
@@ -102,6 +107,20 @@ def pick_names(info: mne.Info, picks: Any) -> list[str]:
             hint="Pass a type such as picks='eeg', or names of channels.",
         )
     return names
+
+
+def _check_names(info: mne.Info, picks: Any) -> None:
+    """Name what is wrong with a list of names, which MNE would not."""
+    if not isinstance(picks, (list, tuple)) or not set(picks) & set(info["ch_names"]):
+        return  # types, or numbers
+    for one in picks:
+        if one not in info["ch_names"]:
+            raise InputError(
+                f"picks names {one!r}, which is no channel of the recording.",
+                hint=did_you_mean(one, info["ch_names"]) or "Pass names, or types.",
+            )
+        if picks.count(one) > 1:
+            raise InputError(f"picks names {one!r} more than once.")
 
 
 def take_samples(
@@ -227,11 +246,15 @@ def check_values(
     counts = holes.sum(axis=1)
     channel = int(counts.argmax())
     first = int(holes[channel].argmax())
+    where = f"at {first / samples.sfreq:.3f} s"
+    hint = "Mark the channel as bad, or annotate the span as BAD."
+    if isinstance(inst, mne.BaseEpochs):
+        where = f"in epoch {first // len(inst.times)}"
+        hint = "Mark the channel as bad, or drop the epoch."
     raise InputError(
         f"NaN or Inf in channel {names[channel]!r}: {counts[channel]} samples, the "
-        f"first at {first / samples.sfreq:.3f} s; {(counts > 0).sum()} channels have "
-        "some.",
-        hint="Mark the channel as bad, or annotate the span as BAD.",
+        f"first {where}; {(counts > 0).sum()} channels have some.",
+        hint=hint,
     )
 
 

@@ -214,6 +214,11 @@ def score_pmi(
 
 
 def _check_fitted(ica: Any) -> None:
+    if not isinstance(ica, mne.preprocessing.ICA):
+        one = "; pass its .get_mne_ica(model_idx)" * hasattr(ica, "get_mne_ica")
+        raise TypeError(
+            f"ica must be an mne.preprocessing.ICA, but got {type(ica).__name__}{one}."
+        )
     if not hasattr(ica, "unmixing_matrix_"):
         raise NotFittedError("This ICA is not fitted yet.", hint="Call its fit first.")
 

@@ -1,21 +1,26 @@
 """How `AmicaICA` finds artifact components, and shows them for a decision."""
 
 from collections.abc import Mapping
+from copy import copy
 from typing import Any, Literal
 
 import mne
 import numpy as np
+from jaxtyping import Float
 
+from meegic.base.alerts import warn_user
 from meegic.base.checks import check_option
+from meegic.base.errors import DataWarning, InputError
 from meegic.components.edge.detection import OwnSamplesICA
+from meegic.components.edge.fits import Fits
 from meegic.components.edge.reviewing import review_components
-from meegic.components.edge.samples import Samples
+from meegic.components.edge.samples import check_values
+
+_LEAST_S = 5.0  # of a model's own samples, below which correlations are chance
 
 
-class Searches:
+class Searches(Fits):
     """The searches of a fitted `AmicaICA`."""
-
-    n_models: int
 
     def find_bads_eog(
         self,
@@ -110,24 +115,42 @@ class Searches:
         return list(ica.exclude)
 
     def _detector(self, inst: Any, model_idx: int, samples: str) -> Any:
+        """Make MNE's detector of one model; what is excluded is searched as well."""
         check_option("samples", samples, ["own", "all"])
-        ica = self.get_mne_ica(model_idx)
-        alike = self.n_models == 1 or isinstance(inst, mne.Evoked)
+        ica = copy(self.get_mne_ica(model_idx))
+        ica.exclude = []  # MNE would leave their spectra out
+        taken, fit = self._take(inst), self._fitted()
+        check_values(taken, inst, fit.channels)
+        alike = fit.model.n_models == 1 or isinstance(inst, mne.Evoked)
         if alike or samples == "all":
             return ica
-        return OwnSamplesICA(ica, inst, self._predict(self._take(inst))[model_idx])
-
-    def get_mne_ica(self, model_idx: int = 0) -> mne.preprocessing.ICA:
-        """Give the object of one model."""
-        raise NotImplementedError
-
-    def _take(self, inst: Any) -> Samples:
-        raise NotImplementedError
-
-    def _predict(
-        self, samples: Samples, smooth: str | None = None, dwell_s: float = 1.0
-    ) -> np.ndarray:
-        raise NotImplementedError
+        weights = np.nan_to_num(self._predict(taken)[model_idx])
+        check_share(weights * taken.used, taken.sfreq, model_idx)
+        return OwnSamplesICA(ica, inst, weights)
 
     def _show_sources(self, inst: Any, model_idx: int, *, block: bool) -> None:
         raise NotImplementedError
+
+
+def check_share(
+    weights: Float[np.ndarray, " times"], sfreq: float, model_idx: int
+) -> None:
+    """Refuse a recording in which a model explains nothing; warn where it is little.
+
+    Examples
+    --------
+    >>> check_share(np.ones(3000), 100.0, 0)
+    """
+    total = float(weights.sum())
+    if not total:
+        raise InputError(
+            f"model {model_idx} explains no sample of inst.",
+            hint="Search another model, or pass samples='all'.",
+        )
+    seconds = total**2 / float((weights**2).sum()) / sfreq
+    if seconds < _LEAST_S:
+        warn_user(
+            f"model {model_idx} explains {seconds:.2g} s of inst only: what is found "
+            "there may be chance.",
+            DataWarning,
+        )
