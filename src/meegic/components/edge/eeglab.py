@@ -189,11 +189,11 @@ def read_marks(path: Path | str, model: AmicaModel) -> list[list[int]]:
     meegic.base.errors.InputError: no such file: missing.set. ...
     """
     fields = _load_fields(Path(path))
-    stored = np.asarray(fields["etc"]["amica"].get(_MARKS, np.zeros(0)))
-    stored = stored.reshape(stored.shape[0], -1)
+    stored = np.asarray(fields["etc"]["amica"].get(_MARKS, []))
     marks: list[list[int]] = [[] for _ in range(model.n_models)]
-    if stored.shape == (model.n_components, model.n_models):
-        marks = [np.flatnonzero(one).tolist() for one in stored.T]
+    if stored.size == model.n_components * model.n_models:
+        by_model = stored.reshape(model.n_components, -1).T
+        marks = [np.flatnonzero(one).tolist() for one in by_model]
     reject = fields.get("reject")
     given = np.ravel(reject.get("gcompreject", [])) if isinstance(reject, dict) else []
     if not np.size(given):
