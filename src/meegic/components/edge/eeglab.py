@@ -1,6 +1,5 @@
 """EEGLAB's ``.set`` files with several models: ours open there, theirs open here."""
 
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -9,22 +8,25 @@ from typing import Any
 import mne
 import numpy as np
 from jaxtyping import Float
-from scipy.io import loadmat, savemat
-from scipy.io.matlab import MatReadError
+from scipy.io import savemat
 
 from meegic.base.alerts import warn_user
 from meegic.base.arrays import Array
 from meegic.base.checks import check_count, check_shape, list_words
 from meegic.base.errors import DataWarning, FileFormatError, InputError
 from meegic.base.files import check_target, export_atomically
-from meegic.base.matlab import check_mat
-from meegic.base.optional import import_optional
 from meegic.base.record import make_record
 from meegic.components.edge.eeglab_fields import (
     KINDS,
     MICRO,
     make_recording_fields,
     refuse_kinds,
+)
+from meegic.components.edge.eeglab_reading import (
+    DAMAGE,
+    blame_damage,
+    load_fields,
+    read_count,
 )
 from meegic.components.edge.fitted import FittedIca
 from meegic.components.edge.mne_ica import measure_rest
@@ -34,10 +36,7 @@ from meegic.components.inspection import hash_data
 from meegic.components.model import AmicaModel
 from meegic.components.options import AmicaOptions
 
-_ICA = ("icaweights", "icasphere", "icachansind", "reject", "etc", "EEG")
 _MARKS = "excluded"  # a field of ours: EEGLAB has marks for one model only
-_NEEDED = ("nbchan", "trials")
-_DAMAGE = (MatReadError, zlib.error, OSError, ValueError, TypeError, KeyError)
 
 
 def write_set(
@@ -140,7 +139,7 @@ def read_set(path: Path | str) -> FittedIca:
     meegic.base.errors.InputError: no such file: missing.set. ...
     """
     path = Path(path)
-    fields = _load_fields(path)
+    fields = load_fields(path)
     output = _parse(path, fields)
     channels = _place_channels(path, fields, len(output.mean))
     inst = _open_recording(path, fields)
@@ -188,7 +187,7 @@ def read_marks(path: Path | str, model: AmicaModel) -> list[list[int]]:
     Traceback (most recent call last):
     meegic.base.errors.InputError: no such file: missing.set. ...
     """
-    fields = _load_fields(Path(path))
+    fields = load_fields(Path(path))
     stored = np.asarray(fields["etc"]["amica"].get(_MARKS, []))
     marks: list[list[int]] = [[] for _ in range(model.n_models)]
     if stored.size == model.n_components * model.n_models:
@@ -298,31 +297,6 @@ def _express_in_microvolts(
     return model, np.where(unknown, 0.0, scores)
 
 
-def _load_fields(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise InputError(f"no such file: {path}.", hint="Pass the path of a .set.")
-    check_mat(path)  # some damage would end the process in its reader
-    names = [*_ICA, *_NEEDED]
-    try:
-        try:
-            found = loadmat(path, variable_names=names, simplify_cells=True)
-        except NotImplementedError:  # MATLAB 7.3
-            reader = import_optional("pymatreader", extra="io")
-            found = reader.read_mat(path, variable_names=names)
-        fields = found.get("EEG", found)
-    except _DAMAGE as error:
-        raise FileFormatError(
-            f"{path} cannot be read: {error}.",
-            hint="It is damaged, or no .set of EEGLAB; save it again there.",
-        ) from error
-    if not isinstance(fields, Mapping) or any(one not in fields for one in _NEEDED):
-        raise FileFormatError(
-            f"{path} holds no data set of EEGLAB.",
-            hint="Pass a file that EEGLAB saved, with one data set.",
-        )
-    return dict(fields)
-
-
 def _parse(path: Path, fields: Mapping[str, Any]) -> Any:
     etc = fields.get("etc")
     if not isinstance(etc, Mapping) or not isinstance(etc.get("amica"), Mapping):
@@ -341,7 +315,7 @@ def _place_channels(
     path: Path, fields: Mapping[str, Any], n_channels: int
 ) -> list[int]:
     """Find the channels of the models among those of the data set, from 0."""
-    n_all = _read_count(path, fields, "nbchan")
+    n_all = read_count(path, fields, "nbchan")
     numbers = np.ravel(fields.get("icachansind", [])).astype(float)
     if not numbers.size and n_all == n_channels:
         return list(range(n_all))
@@ -359,7 +333,7 @@ def _place_channels(
 
 def _open_recording(path: Path, fields: Mapping[str, Any]) -> Any:
     try:
-        if _read_count(path, fields, "trials") > 1:
+        if read_count(path, fields, "trials") > 1:
             return mne.io.read_epochs_eeglab(path, verbose="error")
         return mne.io.read_raw_eeglab(path, verbose="error")
     except FileNotFoundError as error:
@@ -367,20 +341,8 @@ def _open_recording(path: Path, fields: Mapping[str, Any]) -> Any:
             f"{path} has its samples in another file, which is missing.",
             hint="Copy the .fdt beside the .set.",
         ) from error
-    except (*_DAMAGE, AttributeError, IndexError) as error:
-        raise FileFormatError(
-            f"{path} cannot be read: {error}.",
-            hint="It is damaged, or no .set of EEGLAB; save it again there.",
-        ) from error
-
-
-def _read_count(path: Path, fields: Mapping[str, Any], name: str) -> int:
-    count = np.asarray(fields[name])
-    if count.size != 1 or count.dtype.kind not in "iuf" or not count > 0:
-        raise FileFormatError(
-            f"{path}: {name} must be a positive number, but it is {fields[name]!r}."
-        )
-    return int(count.item())
+    except (*DAMAGE, AttributeError, IndexError) as error:
+        raise blame_damage(path, error) from error
 
 
 def _put_on_grid(path: Path, model: AmicaModel, samples: Samples) -> AmicaModel:
