@@ -9,15 +9,15 @@ from numpy.testing import assert_allclose, assert_array_equal
 from clean.asr_recordings import CUTOFF, add_bursts, make_clean
 from meegic.base.errors import DataWarning, InputError, OptionError, ShapeError
 from meegic.clean import asr as asr_module
-from meegic.clean.asr import (
+from meegic.clean.asr_kernel import find_repair
+from meegic.clean.asr_plan import make_plan
+from meegic.preprocessing.asr import (
     ASROptions,
     ASRState,
     apply_asr,
     apply_reported_asr,
     calibrate_asr,
 )
-from meegic.clean.asr_kernel import find_repair
-from meegic.clean.asr_plan import make_plan
 
 SHORT = ASROptions(window_size=40, step_size=20)
 

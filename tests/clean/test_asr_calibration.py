@@ -19,10 +19,10 @@ from meegic.clean.asr_calibration import (
     CalibrationOptions,
     calibrate_asr,
     choose_window,
-    window_starts,
 )
 from meegic.clean.asr_covariance import fit_block_median
 from meegic.clean.asr_state import read_asr_state
+from meegic.clean.windows import place_windows
 from meegic.math.robust import geometric_median
 
 
@@ -129,7 +129,7 @@ def test_few_windows_are_described_by_median_and_mad():
     state = calibrate_asr(data, CUTOFF)
     window = choose_window(data.shape, None)
     components = state.mixing_matrix.T @ data
-    starts = window_starts(500, window)
+    starts = place_windows(500, window)
     assert 30 <= len(starts) < 60
     rms = np.array(
         [np.sqrt((components[:, s : s + window] ** 2).mean(axis=1)) for s in starts]

@@ -6,7 +6,7 @@ from numpy.testing import assert_array_equal
 
 from clean.asr_recordings import CUTOFF, add_bursts, make_clean
 from meegic.base.errors import InputError, ShapeError
-from meegic.clean.asr import ASROptions, ASRStream, apply_asr, calibrate_asr
+from meegic.preprocessing.asr import ASROptions, ASRStream, apply_asr, calibrate_asr
 
 OPTIONS = ASROptions(window_size=50, step_size=20)
 

@@ -17,7 +17,6 @@ from meegic.base.errors import (
 )
 from meegic.components.edge.scoring import (
     score_dipolarity,
-    score_k,
     score_mir,
     score_mutual_information,
     score_pmi,
@@ -255,7 +254,7 @@ def test_infomax_of_mne_is_scored(raw, infomax):
     assert 0 < pairs.after < pairs.before
     reduction = score_mir(infomax, raw)
     assert reduction.nats > 0
-    assert reduction.k == pairs.k == score_k(infomax) == raw.n_times / 64
+    assert reduction.k == pairs.k == infomax.n_samples_ / 64 == raw.n_times / 64
     assert_array_equal(raw.get_data(), before)
 
 
@@ -283,5 +282,3 @@ def test_unfitted_ica_is_refused(raw):
     for score in (score_dipolarity, score_mutual_information, score_mir, score_pmi):
         with pytest.raises(NotFittedError, match="This ICA is not fitted yet"):
             score(ica, raw)
-    with pytest.raises(NotFittedError, match="This ICA is not fitted yet"):
-        score_k(ica)

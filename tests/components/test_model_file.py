@@ -100,7 +100,7 @@ def test_a_newer_file_is_refused_with_the_reason(tmp_path, model):
 
 
 def test_what_is_no_model_is_refused(tmp_path, model):
-    with pytest.raises(InputError, match=r"no such file: .*a\.npz\. Save a model"):
+    with pytest.raises(InputError, match=r"no such file: .*a\.npz\. Save it there"):
         read_model(tmp_path / "a")
     path = tmp_path / "b.npz"
     np.savez(path, W=np.eye(3))

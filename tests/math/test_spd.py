@@ -242,7 +242,16 @@ def test_history_only_falls_and_ends_with_the_mean_that_is_returned():
 
 def test_search_that_cannot_start_is_an_error():
     with pytest.raises(ConvergenceError, match="arithmetic mean, or its log maps, are"):
-        fit_covariance_mean(np.full((30, 1, 1), 1e307))
+        fit_covariance_mean(np.array([[[1e-300]], [[1e300]]]))
+    huge = fit_covariance_mean(np.full((30, 1, 1), 1e307))  # their sum overflows
+    assert_allclose(huge.state, 1e307)
+
+
+def test_weights_are_repetitions():
+    counts = np.arange(len(STACK)) % 3
+    found = covariance_mean(STACK, weights=counts.astype(float))
+    wanted = covariance_mean(np.repeat(STACK, counts, axis=0))
+    assert_allclose(found, wanted, rtol=1e-7)
 
 
 def test_search_that_did_not_converge_is_said():

@@ -2,21 +2,17 @@
 
 from dataclasses import dataclass, replace
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
 from meegic.base.alerts import warn_user
-from meegic.base.arrays import Array, precise, to_host
+from meegic.base.arrays import Array
 from meegic.base.checks import check_range, check_shape
 from meegic.base.errors import ConvergenceWarning, InputError, ShapeError
 from meegic.math.linalg import is_skewed, numerical_rank, refuse_matrices
-from meegic.math.spd import geodesic
+from meegic.math.spd import covariance_mean, geodesic, riemannian_distance
 
 _MAX_ROUNDS = 100
-
-_TOLERANCE = 1e-8
 
 # The mean is known to that: a smaller distance is none, and so is a smaller spread of
 # log distances.
@@ -51,7 +47,7 @@ class Potato:
     def score(self, covs: Array) -> Float[np.ndarray, " matrices"]:
         """Give the z score of every covariance; artifacts reach the threshold."""
         inside = _enter("covs", _take_stack(covs), self.basis, self.shrinkage)
-        distances = _unfold(inside, self.mean)[1]
+        distances = np.asarray(riemannian_distance(self.mean, inside))
         return (_take_logs(distances) - self.center) / self.spread
 
 
@@ -98,8 +94,7 @@ def detect_artifacts_riemann(
         return potato.score(covs) >= n_std
     check_range("n_std", n_std, low=0.0, open_low=True)
     inside = _prepare(covs, shrinkage, project)[0]
-    everyone = np.ones(len(inside), bool)
-    distances = _find_mean(inside, everyone, inside.mean(axis=0))[1]
+    distances = np.asarray(riemannian_distance(covariance_mean(inside), inside))
     spread = distances.std()
     far = spread > _NEAREST * max(distances.mean(), 1.0)
     return (distances - distances.mean() > n_std * spread) & far
@@ -155,11 +150,11 @@ def fit_potato(
     """
     check_range("threshold", threshold, low=0.0, open_low=True)
     inside, basis = _prepare(covs, shrinkage, project)
-    good, mean = np.ones(len(inside), bool), inside.mean(axis=0)
-    center, spread = 0.0, np.inf
+    good = np.ones(len(inside), bool)
+    mean, center, spread = inside[0], 0.0, np.inf
     for _ in range(_MAX_ROUNDS):
-        mean, distances = _find_mean(inside, good, mean)
-        logs = _take_logs(distances)
+        mean = covariance_mean(inside, weights=good.astype(float))
+        logs = _take_logs(riemannian_distance(mean, inside))
         center, spread = _locate(logs[good], median)
         kept = good & (logs - center < threshold * spread)
         if (kept == good).all():
@@ -211,7 +206,7 @@ def update_potato(
         potato.basis,
         potato.shrinkage,
     )
-    log = float(_take_logs(_unfold(inside, potato.mean)[1])[0])
+    log = float(_take_logs(riemannian_distance(potato.mean, inside))[0])
     if log - potato.center >= potato.threshold * potato.spread:
         return potato
     center = (1 - step) * potato.center + step * log
@@ -282,60 +277,8 @@ def _enter(
     return inside
 
 
-def _unfold(covs: np.ndarray, mean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Log maps at a mean, whitened by it, and the distances: their lengths."""
-    with precise():
-        return to_host(_unfold_all(covs, mean))
-
-
-@jax.jit
-def _unfold_all(covs: jax.Array, mean: jax.Array) -> tuple[jax.Array, jax.Array]:
-    inverse = jnp.linalg.inv(jnp.linalg.cholesky(mean))
-    values, vectors = jnp.linalg.eigh(inverse @ covs @ inverse.T)
-    logs = jnp.log(values)
-    return (vectors * logs[:, None]) @ vectors.mT, jnp.linalg.norm(logs, axis=1)
-
-
-def _find_mean(
-    covs: np.ndarray, good: np.ndarray, mean: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Find the mean of the good covariances, and the distances of all to it.
-
-    Follows the mean of the log maps, with shorter steps where they do not help. The
-    log maps of all are computed, so that they compile once and not for every number
-    of good ones.
-    """
-    log, distances, step = *_look(covs, good, mean), 1.0
-    for _ in range(50):
-        norm = np.linalg.norm(log)
-        if norm < _TOLERANCE:
-            return mean, distances
-        factor = np.linalg.cholesky(mean)
-        values, vectors = np.linalg.eigh(step * log)
-        trial = factor @ (vectors * np.exp(values)) @ vectors.T @ factor.T
-        ahead, further = _look(covs, good, trial)
-        if np.linalg.norm(ahead) < (1 - step / 2) * norm:
-            mean, log, distances = trial, ahead, further
-        else:
-            step /= 2
-    warn_user(
-        f"The mean of {int(good.sum())} covariances did not converge: the norm of the "
-        f"mean log map is {np.linalg.norm(log):.2g}, not below {_TOLERANCE:g}.",
-        ConvergenceWarning,
-    )
-    return mean, distances
-
-
-def _look(
-    covs: np.ndarray, good: np.ndarray, mean: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mean log map of the good covariances, and the distances of all."""
-    logs, distances = _unfold(covs, mean)
-    return logs[good].mean(axis=0), distances
-
-
-def _take_logs(distances: np.ndarray) -> np.ndarray:
-    return np.log(np.maximum(distances, _NEAREST))
+def _take_logs(distances: Array) -> np.ndarray:
+    return np.log(np.maximum(np.asarray(distances), _NEAREST))
 
 
 def _locate(logs: np.ndarray, median: bool) -> tuple[float, float]:

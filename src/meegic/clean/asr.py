@@ -21,28 +21,15 @@ from jaxtyping import Float, Int
 from meegic.base.arrays import Array, keep_kind, precise
 from meegic.base.checks import check_count, check_data, check_finite
 from meegic.base.errors import InputError, ShapeError
-from meegic.clean.asr_calibration import calibrate_asr
 from meegic.clean.asr_kernel import Plan, Step, advance, begin, conclude
 from meegic.clean.asr_plan import ASROptions, make_plan, start_filter
-from meegic.clean.asr_state import ASRState, read_asr_state
+from meegic.clean.asr_state import ASRState
 from meegic.clean.asr_stream import (
-    ASRStream,
     finish_samples,
     open_position,
     push_samples,
 )
 from meegic.math.iir import balance_sos, filter_forward
-
-__all__ = [
-    "ASROptions",
-    "ASRState",
-    "ASRStream",
-    "ReconstructionReport",
-    "apply_asr",
-    "apply_reported_asr",
-    "calibrate_asr",
-    "read_asr_state",
-]
 
 # How much is filtered at once; the result is the same bits for any length.
 _PIECE = 2**14
@@ -161,6 +148,7 @@ def apply_asr(
 
     Examples
     --------
+    >>> from meegic.clean.asr_calibration import calibrate_asr
     >>> data = np.random.default_rng(0).standard_normal((4, 3000))
     >>> state = calibrate_asr(data, cutoff=20.0)
     >>> data[0, 1000:1200] += 500.0
@@ -205,6 +193,7 @@ def apply_reported_asr(
 
     Examples
     --------
+    >>> from meegic.clean.asr_calibration import calibrate_asr
     >>> data = np.random.default_rng(0).standard_normal((4, 3000))
     >>> state = calibrate_asr(data, cutoff=20.0)
     >>> data[0, 1000:1200] += 500.0

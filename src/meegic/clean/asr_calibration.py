@@ -1,6 +1,5 @@
 """Calibration of artifact subspace reconstruction: what is usual in clean data."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,11 +13,9 @@ from meegic.base.errors import ConvergenceWarning, DataWarning, InputError, Rank
 from meegic.clean.asr_covariance import fit_block_median
 from meegic.clean.asr_shaping import design_shaping
 from meegic.clean.asr_state import ASRState, check_cutoff
+from meegic.clean.windows import locate_usual, place_windows, round_half_up
 from meegic.math.linalg import numerical_rank
-from meegic.math.robust import fit_generalized_gaussian, mad
 
-_STEP = 1 - 0.66  # of a window; as a difference, for the reference's rounding
-_FEW_WINDOWS = 60
 _SHORT_S = 30.0
 _RAW_START = 1000
 
@@ -96,7 +93,7 @@ def calibrate_asr(
     rank, basis = _find_subspace(used, options)
     stdevs, components = _find_components(basis.T @ shaped)
     directions = basis @ components
-    starts = window_starts(data.shape[1], window)
+    starts = place_windows(data.shape[1], window)
     _warn_of_few(len(starts), data.shape[1], rank, sfreq)
     mu, sigma = _fit_amplitudes(directions.T @ shaped, starts, window)
     raw = (directions * stdevs**2) @ directions.T  # what it is without shaping
@@ -147,13 +144,13 @@ def choose_window(
     if sfreq is not None:
         check_range("sfreq", sfreq, low=0.0, open_low=True, unit="Hz")
         check_range("window_s", window_s, low=0.0, open_low=True, unit="s")
-        window = math.floor(window_s * sfreq + 0.5)
+        window = round_half_up(window_s * sfreq)
         needed = f"{window_s:g} s ({window + 1} samples), but last {n_times / sfreq:g}"
         needed += " s"
     else:
         least = max(8, 2 * n_channels)
         window = max(min(100, n_times // 2), least)
-        while window > least and len(window_starts(n_times, window)) < 30:
+        while window > least and len(place_windows(n_times, window)) < 30:
             window -= 1
         needed = f"{least} samples, but have {n_times}"
     if not 1 < window < n_times:
@@ -162,18 +159,6 @@ def choose_window(
             hint="Calibrate on a minute of clean data or more.",
         )
     return window
-
-
-def window_starts(n_times: int, window: int) -> np.ndarray:
-    """List where windows that overlap by 66 % begin.
-
-    Examples
-    --------
-    >>> window_starts(300, 100)
-    array([  0,  34,  68, 102, 136, 170])
-    """
-    starts = np.arange(0, n_times - window, window * _STEP)
-    return np.floor(starts + 0.5).astype(int)
 
 
 def _take_clean(clean_data: Array) -> np.ndarray:
@@ -248,10 +233,7 @@ def _fit_amplitudes(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean and spread of each component's RMS in clean windows."""
     rms = np.sqrt(_window_power(components, starts, window))
-    if len(starts) >= _FEW_WINDOWS:
-        fit = fit_generalized_gaussian(rms)
-        return fit.mu, fit.sigma
-    return np.median(rms, axis=1), mad(rms, to_sigma=True)
+    return locate_usual(rms)
 
 
 def _window_power(data: np.ndarray, starts: np.ndarray, window: int) -> np.ndarray:

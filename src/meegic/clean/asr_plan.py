@@ -1,6 +1,5 @@
 """Options of artifact subspace reconstruction, and the plan that they make."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,7 @@ from meegic.base.checks import check_count, check_option, check_range
 from meegic.base.errors import DataWarning, OptionError
 from meegic.clean.asr_kernel import Plan
 from meegic.clean.asr_state import ASRState
+from meegic.clean.windows import round_half_up
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,8 @@ def make_plan(state: ASRState, options: ASROptions) -> Plan:
         twins=state.twins,
         n_window=window,
         n_step=options.step_size,
-        n_ahead=_round(window / 2),
-        n_always=rank - _round(options.max_dims * rank) - 1,
+        n_ahead=round_half_up(window / 2),
+        n_always=rank - round_half_up(options.max_dims * rank) - 1,
         soft=None if options.soft is None else float(options.soft),
     )
 
@@ -124,7 +124,7 @@ def _check_options(options: ASROptions) -> None:
 
 def _lengthen_window(window: int, n_channels: int) -> int:
     """Make a window long enough for the covariance of so many channels."""
-    least = _round(1.5 * n_channels)
+    least = round_half_up(1.5 * n_channels)
     if window >= least:
         return window
     warn_user(
@@ -140,8 +140,3 @@ def _lengthen_digits(leaf: Any) -> Any:
     if isinstance(leaf, jax.Array) and leaf.dtype.kind == "f":
         return leaf.astype(np.float64)
     return leaf
-
-
-def _round(number: float) -> int:
-    """Round to a whole number, halves up."""
-    return math.floor(number + 0.5)

@@ -12,8 +12,9 @@ from jaxtyping import Float, Int
 from meegic.base.alerts import warn_user
 from meegic.base.arrays import Array
 from meegic.base.checks import check_known, check_range
-from meegic.base.errors import DataWarning, InputError
-from meegic.base.flat import add_suffix, read_flat, write_flat
+from meegic.base.errors import DataWarning
+from meegic.base.flat import add_suffix, write_flat
+from meegic.base.saved import read_saved
 
 _SCHEMA = 1
 _MILD = 10.0
@@ -160,10 +161,7 @@ def read_asr_state(path: Path | str) -> ASRState:
     ...     read_asr_state(path).cutoff
     20.0
     """
-    path = add_suffix(path)
-    if not path.exists():
-        raise InputError(f"no such file: {path}.", hint="Save a state there first.")
-    stored = read_flat(path, _Stored, version=_SCHEMA)._asdict()
+    stored = read_saved(add_suffix(path), _Stored, version=_SCHEMA)._asdict()
     if np.isnan(stored["sfreq"]):
         stored |= {"sfreq": None, "sos": None, "filter_state": None}
     return ASRState(**stored)

@@ -16,8 +16,8 @@ from meegic.base.arrays import Array, keep_kind, precise
 from meegic.base.checks import check_finite, check_option
 from meegic.base.errors import InputError, OptionError, ShapeError
 from meegic.clean.filter_design import Filter, prepare_sos
-from meegic.clean.filter_traced import differentiate_precisely, trace_companion
 from meegic.math.iir import BlockFilter, filter_forward, filter_zero_phase
+from meegic.math.traced_iir import differentiate_precisely, trace_companion
 
 # From here on a convolution is done through the Fourier transform.
 _LONG = 64

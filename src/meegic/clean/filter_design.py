@@ -14,12 +14,12 @@ from scipy.signal import firwin, iirfilter, iirnotch
 from meegic.base.arrays import Array
 from meegic.base.checks import check_count, check_option, check_range
 from meegic.base.errors import OptionError
-from meegic.clean.filter_traced import (
+from meegic.math.iir import BlockFilter, balance_sos
+from meegic.math.traced_iir import (
     differentiate_precisely,
     trace_blocks,
     trace_butter,
 )
-from meegic.math.iir import BlockFilter, balance_sos
 
 RECURSIVE = ("butter", "cheby1", "cheby2", "ellip", "bessel")
 

@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float, Int
 from numpy.lib.stride_tricks import sliding_window_view
 
 from meegic.base.alerts import warn_user
@@ -72,7 +72,14 @@ def find_clean_windows(
     check_range("overlap", overlap, low=0.0, high=1.0, open_high=True)
     n_allowed = _count_allowed(max_bad_channels, len(data))
     low, high = _take_limits(z_limits)
-    starts, n_window = _place_windows(data.shape[1], sfreq, window_s, overlap)
+    n_window = round_half_up(window_s * sfreq)
+    if data.shape[1] <= n_window:
+        raise InputError(
+            f"data must be longer than one window of {window_s:g} s, but have "
+            f"{data.shape[1] / sfreq:g} s.",
+            hint="Use a longer recording or shorter windows.",
+        )
+    starts = place_windows(data.shape[1], n_window, overlap)
     scores = np.sort(_score_windows(data, starts, n_window), axis=0)
     bad = (scores[-1 - n_allowed] > high) | (scores[n_allowed] < low)
     clean = np.ones(data.shape[1], bool)
@@ -81,20 +88,38 @@ def find_clean_windows(
     return clean
 
 
-def _place_windows(
-    n_times: int, sfreq: float, window_s: float, overlap: float
-) -> tuple[np.ndarray, int]:
-    """Where the windows start, and how long they are."""
-    n_window = round_half_up(window_s * sfreq)
+def place_windows(
+    n_times: int, n_window: int, overlap: float = 0.66
+) -> Int[np.ndarray, " windows"]:
+    """List where overlapping windows begin that end before the data do.
+
+    Examples
+    --------
+    >>> place_windows(300, 100)
+    array([  0,  34,  68, 102, 136, 170])
+    """
     step = n_window * (1 - overlap)
-    if n_times <= n_window:
-        raise InputError(
-            f"data must be longer than one window of {window_s:g} s, but have "
-            f"{n_times / sfreq:g} s.",
-            hint="Use a longer recording or shorter windows.",
-        )
     positions = step * np.arange(math.ceil((n_times - n_window) / step))
-    return np.floor(positions + 0.5).astype(int), n_window
+    return np.floor(positions + 0.5).astype(int)
+
+
+def locate_usual(
+    rms: Float[np.ndarray, "channels windows"],
+) -> tuple[Float[np.ndarray, " channels"], Float[np.ndarray, " channels"]]:
+    """Find mean and standard deviation of the RMS of clean windows, by channel.
+
+    Of fewer windows than `FEWEST` the median and the absolute deviation serve.
+
+    Examples
+    --------
+    >>> rms = np.random.default_rng(0).normal(5.0, 1.0, size=(1, 2000))
+    >>> [float(one[0].round()) for one in locate_usual(rms)]
+    [5.0, 1.0]
+    """
+    if rms.shape[1] >= FEWEST:
+        fit = fit_generalized_gaussian(rms)
+        return fit.mu, fit.sigma
+    return np.median(rms, axis=1), mad(rms, to_sigma=True)
 
 
 def _score_windows(data: np.ndarray, starts: np.ndarray, n_window: int) -> np.ndarray:
@@ -105,25 +130,17 @@ def _score_windows(data: np.ndarray, starts: np.ndarray, n_window: int) -> np.nd
         peak = np.abs(windows).max()  # divided by it, squares of no unit underflow
         windows /= peak if peak > 0 else 1.0
         one[:] = peak * np.sqrt(np.einsum("wt,wt->w", windows, windows) / n_window)
-    mean, spread = _locate(rms)
-    return (rms - mean[:, None]) / spread[:, None]
-
-
-def _locate(rms: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of the RMS of clean windows, by channel."""
-    if rms.shape[1] >= FEWEST:
-        _refuse_flat(rms.max(axis=1) == 0)
-        fit = fit_generalized_gaussian(rms)
-        return fit.mu, fit.sigma
-    warn_user(
-        f"Only {rms.shape[1]} windows fit into the data; below {FEWEST} their median "
-        "and absolute deviation serve, which artifacts move more than a fit. Use a "
-        "longer recording.",
-        DataWarning,
-    )
-    spread = mad(rms, to_sigma=True)
+    _refuse_flat(rms.max(axis=1) == 0)
+    if len(starts) < FEWEST:
+        warn_user(
+            f"Only {len(starts)} windows fit into the data; below {FEWEST} their "
+            "median and absolute deviation serve, which artifacts move more than a "
+            "fit. Use a longer recording.",
+            DataWarning,
+        )
+    mean, spread = locate_usual(rms)
     _refuse_flat(spread == 0)
-    return np.median(rms, axis=1), spread
+    return (rms - mean[:, None]) / spread[:, None]
 
 
 def _refuse_flat(flat: np.ndarray) -> None:

@@ -69,7 +69,7 @@ def render_png(draw: Callable[[], Figure], *, dpi: int = 110) -> bytes:
     buffer, small = io.BytesIO(), io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi)
     plt.close(figure)
-    # A palette takes a quarter of the bytes; this one keeps the small, strong colours.
+    # A palette takes far fewer bytes; this one keeps the small, strong colours.
     plain = Image.open(buffer).convert("RGB")
     plain.quantize(256, Image.Quantize.MAXCOVERAGE).save(small, "png", optimize=True)
     return small.getvalue()

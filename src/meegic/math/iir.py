@@ -27,7 +27,7 @@ from meegic.base.arrays import Array, keep_kind, precise
 from meegic.base.checks import check_finite
 from meegic.base.errors import InputError, OptionError, ShapeError
 
-_BLOCK = 64
+BLOCK = 64
 
 # Directions weaker than this fraction of the strongest are cancelled pole-zero pairs
 # (measured: 3e-13); a Butterworth filter of order 16 has one of 1e-10.
@@ -101,11 +101,11 @@ def balance_sos(sos: np.ndarray) -> BlockFilter:
     a, b, c = enter @ a @ leave, enter @ b, c @ leave
 
     identity = np.eye(len(b))
-    powers = np.stack(list(accumulate(repeat(a, _BLOCK), np.matmul, initial=identity)))
+    powers = np.stack(list(accumulate(repeat(a, BLOCK), np.matmul, initial=identity)))
     observe = c @ powers[:-1]
     n_first_order = (sos[:, [2, 5]] == 0).sum(axis=0).min()
     matrices = {
-        "response": toeplitz([d, *(observe[:-1] @ b)], np.zeros(_BLOCK)),
+        "response": toeplitz([d, *(observe[:-1] @ b)], np.zeros(BLOCK)),
         "observe": observe,
         "gather": (powers[-2::-1] @ b).T,
         "powers": powers[1:],
@@ -231,10 +231,10 @@ def _run_blocks(
     """Output and last balanced state, computed in the dtype of the data."""
     design = jax.tree.map(lambda one: jnp.asarray(one, data.dtype), design)
     *rows, n_times = data.shape
-    n_blocks = -(-n_times // _BLOCK)
-    n_last = n_times - (n_blocks - 1) * _BLOCK
-    padding = [(0, 0)] * len(rows) + [(0, n_blocks * _BLOCK - n_times)]
-    blocks = jnp.pad(data, padding).reshape(*rows, n_blocks, _BLOCK)
+    n_blocks = -(-n_times // BLOCK)
+    n_last = n_times - (n_blocks - 1) * BLOCK
+    padding = [(0, 0)] * len(rows) + [(0, n_blocks * BLOCK - n_times)]
+    blocks = jnp.pad(data, padding).reshape(*rows, n_blocks, BLOCK)
 
     def advance(state: jax.Array, push: jax.Array) -> tuple[jax.Array, jax.Array]:
         return state @ design.powers[-1].T + push, state
@@ -245,7 +245,7 @@ def _run_blocks(
         _, states = jax.lax.scan(advance, state, pushes)
         ringing = jnp.moveaxis(states, 0, -2) @ design.observe.T
         filtered = blocks @ design.response.T + ringing
-        last = blocks[..., -1, :n_last] @ design.gather[:, _BLOCK - n_last :].T
+        last = blocks[..., -1, :n_last] @ design.gather[:, BLOCK - n_last :].T
         state = states[-1] @ design.powers[n_last - 1].T + last
     return filtered.reshape(*rows, -1)[..., :n_times], state
 

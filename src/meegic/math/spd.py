@@ -153,6 +153,7 @@ def geodesic(
 def fit_covariance_mean(
     covariances: Float[Array, "matrices n n"],
     *,
+    weights: Float[Array, " matrices"] | None = None,
     tolerance: float = 1e-8,
     max_iter: int = 50,
 ) -> FixedPoint:
@@ -166,6 +167,8 @@ def fit_covariance_mean(
     ----------
     covariances : array, shape (n_matrices, n, n)
         Symmetric positive definite matrices.
+    weights : array, shape (n_matrices,) | None
+        How much each counts; 0 leaves it out. ``None``: all alike.
     tolerance : float
         Ends the search when the norm of the mean log map at the mean, whitened by it,
         is below it.
@@ -189,7 +192,11 @@ def fit_covariance_mean(
     with precise():
         stack = np.asarray(covariances, np.float64)
         check_shape("covariances", stack, (None, None, None))
-        found = to_host(_find_mean(_as_spd("covariances", stack), tolerance, max_iter))
+        counts = np.ones(len(stack)) if weights is None else np.asarray(weights, float)
+        check_shape("weights", counts, (len(stack),))
+        shares = counts / counts.sum()
+        matrices = _as_spd("covariances", stack)
+        found = to_host(_find_mean(matrices, shares, tolerance, max_iter))
     if found.stop_reason == "not_finite":
         raise ConvergenceError(
             "The search for the mean of covariances could not start: their arithmetic "
@@ -202,6 +209,7 @@ def fit_covariance_mean(
 def covariance_mean(
     covariances: Float[Array, "matrices n n"],
     *,
+    weights: Float[Array, " matrices"] | None = None,
     tolerance: float = 1e-8,
     max_iter: int = 50,
 ) -> Float[np.ndarray, "n n"]:
@@ -209,7 +217,7 @@ def covariance_mean(
 
     Parameters
     ----------
-    covariances, tolerance, max_iter
+    covariances, weights, tolerance, max_iter
         As in `fit_covariance_mean`.
 
     Returns
@@ -223,7 +231,9 @@ def covariance_mean(
     [[2. 0.]
      [0. 2.]]
     """
-    result = fit_covariance_mean(covariances, tolerance=tolerance, max_iter=max_iter)
+    result = fit_covariance_mean(
+        covariances, weights=weights, tolerance=tolerance, max_iter=max_iter
+    )
     if not result.converged:
         last = result.changes[result.n_iter - 1]
         warnings.warn(
@@ -308,14 +318,15 @@ class _Search(NamedTuple):
 
 @partial(jax.jit, static_argnames="max_iter")
 def _find_mean(
-    matrices: jax.Array, tolerance: float | Array, max_iter: int
+    matrices: jax.Array, shares: Array, tolerance: float | Array, max_iter: int
 ) -> FixedPoint:
     def advance(best: _Search) -> tuple[_Search, jax.Array]:
         factor = jnp.linalg.cholesky(best.mean)
         rise = symmetric_function(jnp.exp, best.step * best.log)
         mean = _color(rise, factor)
         factor = jnp.linalg.cholesky(mean)
-        log = symmetric_function(jnp.log, _whiten(matrices, factor)).mean(axis=0)
+        logs = symmetric_function(jnp.log, _whiten(matrices, factor))
+        log = jnp.tensordot(shares, logs, 1)
         trial = _Search(mean, log, jnp.linalg.norm(log), best.step)
         # Along the log map its norm falls at least as fast as on flat ground, by the
         # step, when the step is short. NaN is no better either.
@@ -324,7 +335,7 @@ def _find_mean(
         kept = jax.tree.map(partial(jnp.where, better), trial, shorter)
         return kept, kept.norm
 
-    mean = matrices.mean(axis=0)
+    mean = jnp.tensordot(shares, matrices, 1)
     start = _Search(mean, 0 * mean, jnp.asarray(jnp.inf), jnp.asarray(1.0))
     found = fixed_point(advance, start, max_iter=max_iter, tolerance=tolerance)
     return replace(found, state=found.state.mean)

@@ -14,8 +14,8 @@ from jaxtyping import Bool, Float, Int, UInt8
 from meegic.base.errors import IntegrityError
 from meegic.base.files import blame
 from meegic.base.flat import write_flat
+from meegic.base.saved import read_saved
 from meegic.components.model import AmicaModel
-from meegic.components.model_file import read_saved
 
 SCHEMA = 1
 SUFFIX = ".amica.npz"
@@ -205,5 +205,5 @@ def _unpack_info(block: np.ndarray) -> mne.Info:
         path.write_bytes(block.tobytes())
         try:
             return mne.io.read_info(path, verbose="error")
-        except Exception as error:
+        except Exception as error:  # of a forged block MNE raises nothing narrower
             raise ValueError(f"its info cannot be read: {error}") from error

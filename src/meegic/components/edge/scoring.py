@@ -79,32 +79,6 @@ def score_dipolarity(
     return _fit_dipoles(maps, info, _check_sphere(sphere), kind=kind)
 
 
-def score_k(ica: mne.preprocessing.ICA) -> float:
-    r"""Tell how many samples an ICA was fitted to for each of its weights.
-
-    Parameters
-    ----------
-    ica : mne.preprocessing.ICA
-        Fitted, by any method.
-
-    Returns
-    -------
-    float
-        :math:`k = T / n^2`; from about 60 on implementations agree on the components.
-
-    Examples
-    --------
-    >>> from meegic import AmicaICA, simulate_recording
-    >>> raw, _ = simulate_recording("eeg19", duration_s=20, n_bad_channels=0)
-    >>> raw = raw.pick(["Fz", "C3", "C4", "Pz"])
-    >>> ica = AmicaICA(random_state=0, verbose=False).fit(raw)
-    >>> score_k(ica.get_mne_ica())
-    312.5
-    """
-    _check_fitted(ica)
-    return compute_k(int(ica.n_samples_), int(ica.n_components_))
-
-
 def score_mutual_information(
     ica: mne.preprocessing.ICA,
     inst: Any,

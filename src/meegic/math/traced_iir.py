@@ -16,9 +16,7 @@ from jax.typing import ArrayLike
 from jaxtyping import Float
 
 from meegic.base.arrays import Array, precise
-from meegic.math.iir import BlockFilter
-
-_BLOCK = 64  # that of `meegic.math.iir`
+from meegic.math.iir import BLOCK, BlockFilter
 
 # Doublings of the time over which a Gramian is summed: 2^30 samples.
 _N_DOUBLINGS = 30
@@ -236,12 +234,12 @@ def _build(
     """Write the matrices of a block from those of a sample."""
     a, b, c, d = system
     powers = a[None]
-    while len(powers) < _BLOCK:
+    while len(powers) < BLOCK:
         powers = jnp.concatenate([powers, powers @ powers[-1]])
     before = jnp.concatenate([jnp.eye(len(b))[None], powers[:-1]])
     observe = c @ before
     impulse = jnp.concatenate([d[None], (observe @ b)[:-1]])
-    lags = np.subtract.outer(np.arange(_BLOCK), np.arange(_BLOCK))
+    lags = np.subtract.outer(np.arange(BLOCK), np.arange(BLOCK))
     return BlockFilter(
         response=jnp.where(lags >= 0, impulse[np.maximum(lags, 0)], 0.0),
         observe=observe,
