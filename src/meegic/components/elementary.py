@@ -3,205 +3,197 @@ r"""Exponential and logarithm that compilers turn into vector instructions.
 The polynomials interpolate :math:`(e^r - 1 - r) / r^2`, :math:`(2^f - 1) / f`,
 :math:`(2 \operatorname{artanh}(s) / s - 2) / s^2` and :math:`2 \operatorname{artanh}(s)
 / (s \log 2)` at Chebyshev nodes; their errors are below a tenth of the last digit.
-Compiled functions call these for each element of a loop; strict arithmetic keeps the
-splitting constants from being simplified away. Powers of two take fewer instructions.
+Compiled functions call these for each element of a loop. They are written into the
+caller as instructions, whose arithmetic is strict, so that the splitting constants are
+not simplified away. Powers of two take fewer of them.
 """
 
-import inspect
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import update_wrapper
+from typing import Any, NamedTuple
 
-import numpy as np
 from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 
-_F32 = np.float32
+from meegic.components.elementary_jax import EXP, HALF, HIGH, LOG, LOW
 
 
-class _Layout:
-    """How a float is laid out in bits, as LLVM constants."""
+class _Tables(NamedTuple):
+    """What the algorithms need to know of a precision."""
 
-    def __init__(self, kind: types.Type) -> None:
-        double = kind == types.float64
-        self.digits, self.bias = (52, 1023) if double else (23, 127)
+    digits: int  # of the mantissa
+    bias: int  # of the exponent
+    half: int  # the bits of sqrt(1/2), where the range of the mantissa begins
+    high: float  # log 2, in two parts
+    low: float
+    least_exp: float
+    least_exp2: float
+    exp: Sequence[float]  # the highest power first, as in all of them
+    exp2: Sequence[float]
+    log: Sequence[float]
+    log2: Sequence[float]
+
+
+_DOUBLE = _Tables(
+    digits=52, bias=1023, half=HALF, high=HIGH, low=LOW,
+    least_exp=-708.0, least_exp2=-1021.0, exp=EXP,
+    exp2=(
+        4.4549605981865186e-10, 7.072585949269223e-09, 1.0178062445845774e-07,
+        1.321544258792169e-06, 1.525273382983612e-05, 1.540353044173605e-04,
+        1.3333558146416936e-03, 9.618129107606888e-03, 5.55041086648216e-02,
+        2.4022650695910097e-01, 6.931471805599453e-01, 1.0,
+    ),
+    log=LOG,
+    log2=(
+        0.2136589569431927, 0.2209130842311768, 0.262334352504183, 0.32059853491395984,
+        0.4121985858409005, 0.5770780163455203, 0.9617966939259898, 2.8853900817779268,
+    ),
+)  # fmt: skip
+_SINGLE = _Tables(
+    digits=23, bias=127, half=0x3F3504F3, high=0.693145752, low=1.42860677e-06,
+    least_exp=-87.0, least_exp2=-125.0,
+    exp=(
+        1.3926183587713494e-03, 8.363179052722578e-03, 4.1666554617204574e-02,
+        1.6666576989698775e-01, 0.5,
+    ),
+    exp2=(
+        1.545316294512069e-04, 1.3390863364671234e-03, 9.618082557277852e-03,
+        5.550357114219078e-02, 2.4022650765920567e-01, 6.931471880262288e-01, 1.0,
+    ),
+    log=(0.2958005304318844, 0.39988778282162807, 0.6666668504515603),
+    log2=(
+        0.43171769745887384, 0.5767151860190234, 0.96179883880211, 2.8853900798033365,
+    ),
+)  # fmt: skip
+
+
+class _Number:
+    """A float of compiled code: arithmetic on it writes the instructions."""
+
+    def __init__(self, builder: ir.IRBuilder, value: ir.Value) -> None:
+        double = isinstance(value.type, ir.DoubleType)
+        self.builder, self.value = builder, value
+        self.tables = _DOUBLE if double else _SINGLE
         self.whole = ir.IntType(64 if double else 32)
-        self.real = ir.DoubleType() if double else ir.FloatType()
-        # The bits of sqrt(1/2), where the mantissa's range begins, and of 2 ** digits.
-        self.half = 0x3FE6A09E667F3BCD if double else 0x3F3504F3
-        self.carrier = (self.bias + self.digits) << self.digits
 
-    def constant(self, value: int) -> ir.Constant:
-        """Make a whole number of the float's width."""
+    def __add__(self, other: "_Number | float") -> "_Number":
+        return self._combine(self.builder.fadd, other)
+
+    def __sub__(self, other: "_Number | float") -> "_Number":
+        return self._combine(self.builder.fsub, other)
+
+    def __mul__(self, other: "_Number | float") -> "_Number":
+        return self._combine(self.builder.fmul, other)
+
+    def __truediv__(self, other: "_Number | float") -> "_Number":
+        return self._combine(self.builder.fdiv, other)
+
+    def at_least(self, bound: float) -> "_Number":
+        """Replace what is below a bound, or no number, by it."""
+        low = self._take(bound)
+        above = self.builder.fcmp_ordered(">", self.value, low, flags=["contract"])
+        return self._number(self.builder.select(above, self.value, low))
+
+    def polynomial(self, coefficients: Sequence[float]) -> "_Number":
+        """Evaluate a polynomial, the highest power first."""
+        result = self * coefficients[0] + coefficients[1]
+        for one in coefficients[2:]:
+            result = result * self + one
+        return result
+
+    def round(self) -> tuple["_Number", "_Number"]:
+        """Round to a whole number; give also that number plus 1.5 * 2 ** digits."""
+        carrier = 1.5 * 2.0**self.tables.digits
+        shifted = self + carrier
+        return shifted - carrier, shifted
+
+    def times_power_of_two(self, shifted: "_Number") -> "_Number":
+        """Multiply by 2 ** k, given 1.5 * 2 ** digits + k, whose low bits are k."""
+        power = self.builder.shl(shifted._bits(), self._whole(self.tables.digits))
+        return self._from_bits(self.builder.add(self._bits(), power))
+
+    def split(self) -> tuple["_Number", "_Number"]:
+        """Split into k and m, sqrt(1/2) <= m < sqrt(2), with m * 2 ** k the number."""
+        builder, tables, bits = self.builder, self.tables, self._bits()
+        above = builder.sub(bits, self._whole(tables.half))
+        exponent = builder.ashr(above, self._whole(tables.digits))
+        scaled = builder.shl(exponent, self._whole(tables.digits))
+        # Added to 2 ** digits it is in the low bits: no conversion instruction needed.
+        carrier = (tables.bias + tables.digits) << tables.digits
+        lifted = builder.add(exponent, self._whole(carrier + 2048))
+        whole = self._from_bits(lifted) - float(2**tables.digits + 2048)
+        return whole, self._from_bits(builder.sub(bits, scaled))
+
+    def _combine(self, write: Callable, other: "_Number | float") -> "_Number":
+        return self._number(write(self.value, self._take(other), flags=["contract"]))
+
+    def _take(self, other: "_Number | float") -> ir.Value:
+        if isinstance(other, _Number):
+            return other.value
+        return ir.Constant(self.value.type, other)
+
+    def _number(self, value: ir.Value) -> "_Number":
+        return _Number(self.builder, value)
+
+    def _whole(self, value: int) -> ir.Constant:
         return ir.Constant(self.whole, value)
 
+    def _bits(self) -> ir.Value:
+        return self.builder.bitcast(self.value, self.whole)
 
-@intrinsic
-def _times_power_of_two(typing_context, value, shifted):
-    """Multiply by 2 ** k, given 1.5 * 2 ** digits + k, whose low bits are k."""
-    layout = _Layout(value)
-
-    def generate(context, builder, signature, arguments):
-        bits, power = (builder.bitcast(one, layout.whole) for one in arguments)
-        power = builder.shl(power, layout.constant(layout.digits))
-        return builder.bitcast(builder.add(bits, power), layout.real)
-
-    return value(value, shifted), generate
+    def _from_bits(self, bits: ir.Value) -> "_Number":
+        return self._number(self.builder.bitcast(bits, self.value.type))
 
 
-def _binary_exponent(builder: ir.IRBuilder, bits: ir.Value, layout: _Layout):
-    above = builder.sub(bits, layout.constant(layout.half))
-    return builder.ashr(above, layout.constant(layout.digits))
+def _written_as(compute: Callable[[_Number], _Number]) -> Callable:
+    """Have compiled code replace the calls of a name by the instructions computed."""
+
+    def describe(typing_context, x):
+        def generate(context, builder, signature, arguments):
+            return compute(_Number(builder, arguments[0])).value
+
+        return x(x), generate
+
+    def decorate(name: Callable[[float], float]) -> Callable[[float], float]:
+        written: Any = intrinsic(describe)
+        return update_wrapper(written, name)
+
+    return decorate
 
 
-@intrinsic
-def _exponent(typing_context, value):
-    """Split off the power of two of a positive number, as a float."""
-    layout = _Layout(value)
-
-    def generate(context, builder, signature, arguments):
-        bits = builder.bitcast(arguments[0], layout.whole)
-        exponent = _binary_exponent(builder, bits, layout)
-        # Added to 2 ** digits it is in the low bits: no conversion instruction needed.
-        lifted = builder.add(exponent, layout.constant(layout.carrier + 2048))
-        base = ir.Constant(layout.real, float(2**layout.digits + 2048))
-        return builder.fsub(builder.bitcast(lifted, layout.real), base)
-
-    return value(value), generate
+def _exp(x: _Number) -> _Number:
+    tables = x.tables
+    x = x.at_least(tables.least_exp)
+    whole, shifted = (x * 1.4426950408889634).round()
+    r = x - whole * tables.high - whole * tables.low
+    p = r.polynomial(tables.exp)
+    return ((p * r) * r + r + 1.0).times_power_of_two(shifted)
 
 
-@intrinsic
-def _mantissa(typing_context, value):
-    """Give what is left of a positive number: between sqrt(1/2) and sqrt(2)."""
-    layout = _Layout(value)
-
-    def generate(context, builder, signature, arguments):
-        bits = builder.bitcast(arguments[0], layout.whole)
-        exponent = _binary_exponent(builder, bits, layout)
-        scaled = builder.shl(exponent, layout.constant(layout.digits))
-        return builder.bitcast(builder.sub(bits, scaled), layout.real)
-
-    return value(value), generate
+def _exp2(x: _Number) -> _Number:
+    x = x.at_least(x.tables.least_exp2)
+    whole, shifted = x.round()
+    return (x - whole).polynomial(x.tables.exp2).times_power_of_two(shifted)
 
 
-def _exp64(x):
-    x = x if x > -708.0 else -708.0
-    shifted = x * 1.4426950408889634 + 6755399441055744.0
-    whole = shifted - 6755399441055744.0
-    r = x - whole * 6.93147180369123816490e-01 - whole * 1.90821492927058770002e-10
-    p = 2.510038549551032e-08
-    p = p * r + 2.7620088445409746e-07
-    p = p * r + 2.7557268459997064e-06
-    p = p * r + 2.4801521295954376e-05
-    p = p * r + 1.9841269863053618e-04
-    p = p * r + 1.3888888917213717e-03
-    p = p * r + 8.333333333330062e-03
-    p = p * r + 4.166666666662413e-02
-    p = p * r + 1.6666666666666669e-01
-    p = p * r + 5.0e-01
-    return _times_power_of_two((p * r) * r + r + 1.0, shifted)  # pyright: ignore[reportCallIssue]
-
-
-def _exp32(x):
-    x = x if x > _F32(-87.0) else _F32(-87.0)
-    shifted = x * _F32(1.44269504) + _F32(12582912.0)
-    whole = shifted - _F32(12582912.0)
-    r = x - whole * _F32(0.693145752) - whole * _F32(1.42860677e-06)
-    p = _F32(1.3926183587713494e-03)
-    p = p * r + _F32(8.363179052722578e-03)
-    p = p * r + _F32(4.1666554617204574e-02)
-    p = p * r + _F32(1.6666576989698775e-01)
-    p = p * r + _F32(0.5)
-    one = _F32(1.0)
-    return _times_power_of_two((p * r) * r + r + one, shifted)  # pyright: ignore[reportCallIssue]
-
-
-def _exp2_64(x):
-    x = x if x > -1021.0 else -1021.0
-    shifted = x + 6755399441055744.0
-    f = x - (shifted - 6755399441055744.0)
-    p = 4.4549605981865186e-10
-    p = p * f + 7.072585949269223e-09
-    p = p * f + 1.0178062445845774e-07
-    p = p * f + 1.321544258792169e-06
-    p = p * f + 1.525273382983612e-05
-    p = p * f + 1.540353044173605e-04
-    p = p * f + 1.3333558146416936e-03
-    p = p * f + 9.618129107606888e-03
-    p = p * f + 5.55041086648216e-02
-    p = p * f + 2.4022650695910097e-01
-    p = p * f + 6.931471805599453e-01
-    return _times_power_of_two(p * f + 1.0, shifted)  # pyright: ignore[reportCallIssue]
-
-
-def _exp2_32(x):
-    x = x if x > _F32(-125.0) else _F32(-125.0)
-    shifted = x + _F32(12582912.0)
-    f = x - (shifted - _F32(12582912.0))
-    p = _F32(1.545316294512069e-04)
-    p = p * f + _F32(1.3390863364671234e-03)
-    p = p * f + _F32(9.618082557277852e-03)
-    p = p * f + _F32(5.550357114219078e-02)
-    p = p * f + _F32(2.4022650760568126e-01)
-    p = p * f + _F32(6.931471880262288e-01)
-    return _times_power_of_two(p * f + _F32(1.0), shifted)  # pyright: ignore[reportCallIssue]
-
-
-def _log64(x):
-    whole, m = _exponent(x), _mantissa(x)  # pyright: ignore[reportCallIssue]
+def _log(x: _Number) -> _Number:
+    tables = x.tables
+    whole, m = x.split()
     f = m - 1.0
     s = f / (m + 1.0)
     z = s * s
-    p = 0.14616585424888623
-    p = p * z + 0.15331710618210773
-    p = p * z + 0.18182889455674947
-    p = p * z + 0.22222211130259878
-    p = p * z + 0.2857142862600327
-    p = p * z + 0.39999999999899444
-    p = p * z + 0.666666666666667
     # 2 artanh(s) = f - s (f - z p), which loses nothing where f is small.
-    tail = whole * 1.90821492927058770002e-10 - s * (f - z * p)
-    return f + tail + whole * 6.93147180369123816490e-01
+    tail = whole * tables.low - s * (f - z * z.polynomial(tables.log))
+    return f + tail + whole * tables.high
 
 
-def _log32(x):
-    whole, m = _exponent(x), _mantissa(x)  # pyright: ignore[reportCallIssue]
-    f = m - _F32(1.0)
-    s = f / (m + _F32(1.0))
-    z = s * s
-    p = _F32(0.2958005304318844)
-    p = p * z + _F32(0.39988778282162807)
-    p = p * z + _F32(0.6666668504515603)
-    tail = whole * _F32(1.42860677e-06) - s * (f - z * p)
-    return f + tail + whole * _F32(0.693145752)
-
-
-def _log2_64(x):
-    whole, m = _exponent(x), _mantissa(x)  # pyright: ignore[reportCallIssue]
+def _log2(x: _Number) -> _Number:
+    whole, m = x.split()
     s = (m - 1.0) / (m + 1.0)
-    z = s * s
-    p = 0.2136589569431927
-    p = p * z + 0.2209130842311768
-    p = p * z + 0.262334352504183
-    p = p * z + 0.32059853491395984
-    p = p * z + 0.4121985858409005
-    p = p * z + 0.5770780163455203
-    p = p * z + 0.9617966939259898
-    p = p * z + 2.8853900817779268
-    return p * s + whole
+    return (s * s).polynomial(x.tables.log2) * s + whole
 
 
-def _log2_32(x):
-    whole, m = _exponent(x), _mantissa(x)  # pyright: ignore[reportCallIssue]
-    s = (m - _F32(1.0)) / (m + _F32(1.0))
-    z = s * s
-    p = _F32(0.43171769745887384)
-    p = p * z + _F32(0.5767151860190234)
-    p = p * z + _F32(0.96179883880211)
-    p = p * z + _F32(2.8853900798033365)
-    return p * s + whole
-
-
+@_written_as(_exp)
 def fast_exp(x: float) -> float:
     """Compute exp(x) for x <= 700 in compiled code; below -708 it stays there.
 
@@ -216,6 +208,7 @@ def fast_exp(x: float) -> float:
     raise NotImplementedError("for compiled functions only")
 
 
+@_written_as(_exp2)
 def fast_exp2(x: float) -> float:
     """Compute 2 ** x for x <= 1023 in compiled code; below -1021 it stays there.
 
@@ -231,6 +224,7 @@ def fast_exp2(x: float) -> float:
     raise NotImplementedError("for compiled functions only")
 
 
+@_written_as(_log)
 def fast_log(x: float) -> float:
     """Compute log(x) of a positive normal number in compiled code.
 
@@ -245,6 +239,7 @@ def fast_log(x: float) -> float:
     raise NotImplementedError("for compiled functions only")
 
 
+@_written_as(_log2)
 def fast_log2(x: float) -> float:
     """Compute the logarithm to base 2 of a positive normal number in compiled code.
 
@@ -257,23 +252,3 @@ def fast_log2(x: float) -> float:
     3.0
     """
     raise NotImplementedError("for compiled functions only")
-
-
-def _provide(
-    name: Callable[[float], float],
-    double: Callable[..., Any],
-    single: Callable[..., Any],
-) -> None:
-    """Compile calls of a name with strict arithmetic, in the argument's precision."""
-    # Unwrapped of what checks types in tests.
-    double, single = inspect.unwrap(double), inspect.unwrap(single)
-    strict: Any = {"fastmath": {"contract"}, "error_model": "numpy"}
-    overload(name, jit_options=strict)(
-        lambda x: double if x == types.float64 else single
-    )
-
-
-_provide(fast_exp, _exp64, _exp32)
-_provide(fast_exp2, _exp2_64, _exp2_32)
-_provide(fast_log, _log64, _log32)
-_provide(fast_log2, _log2_64, _log2_32)
