@@ -15,6 +15,10 @@ from .base.errors import RankError as RankError
 from .base.errors import ReproducibilityWarning as ReproducibilityWarning
 from .base.errors import ShapeError as ShapeError
 from .base.errors import WorkerLostError as WorkerLostError
+from .bids.components_table import ComponentsTable as ComponentsTable
+from .bids.components_table import read_components_tsv as read_components_tsv
+from .bids.components_tsv import mark_component as mark_component
+from .bids.components_tsv import write_components_tsv as write_components_tsv
 from .bids.recordings import read_recording as read_recording
 from .clean.edge import check_recording as check_recording
 from .clean.findings import Finding as Finding
@@ -44,6 +48,15 @@ from .components.scores import amari_distance as amari_distance
 from .components.scores import match_components as match_components
 from .components.selection import select_n_models as select_n_models
 from .components.smoothing import smooth_posteriors as smooth_posteriors
+from .labels.edge.features import get_iclabel_features as get_iclabel_features
+from .labels.edge.features import get_megnet_features as get_megnet_features
+from .labels.edge.features import get_topomaps as get_topomaps
+from .labels.edge.labelling import iclabel_label_components as iclabel_label_components
+from .labels.edge.labelling import label_components as label_components
+from .labels.edge.labelling import megnet_label_components as megnet_label_components
+from .labels.edge.votes import combine_labels as combine_labels
+from .labels.iclabel import run_iclabel as run_iclabel
+from .labels.result import ComponentLabels as ComponentLabels
 from .pipeline.progress import show_progress as show_progress
 from .simulation.edge.recording import simulate_recording as simulate_recording
 from .simulation.truth import RecordingTruth as RecordingTruth

@@ -46,8 +46,15 @@ def test_every_step_is_announced_and_every_comparison_holds(demo):
     assert said[0] == "simulating a recording"
     assert said[-1] == "writing the report"
     n_removal = 2 * len(removal.CHANNELS) + 2
-    assert len(done.comparisons) == 4 + len(findings.DAMAGES) + 5 + n_removal + len(
-        components.ARTIFACTS
+    n_labels = 2 * len(components.ARTIFACTS) + 1
+    assert (
+        len(done.comparisons)
+        == 4
+        + len(findings.DAMAGES)
+        + 5
+        + n_removal
+        + len(components.ARTIFACTS)
+        + n_labels
     )
     assert done.missed == []
 
@@ -61,12 +68,13 @@ def test_report_is_small_and_has_all_parts(demo):
         "Findings",
         "Damage",
         "Components",
+        "Labels",
         "Removal",
         "Truth",
         "Provenance",
     ):
         assert f"<h2>{title}</h2>" in page
-    assert page.count("<img ") == 10
+    assert page.count("<img ") == 11
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,8 @@ from packaging.requirements import Requirement
 
 from meegic.base import arrays
 from meegic.base.files import write_bytes
+from meegic.labels import networks
+from meegic.labels.networks import WEIGHTS
 from meegic.pipeline import doctor
 from meegic.pipeline.doctor import Examination, examine, exit_code, to_document
 
@@ -334,30 +336,32 @@ def test_row_71_onnxruntime_writes_nothing_to_the_home_folder(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("network", doctor.WEIGHTS)
+@pytest.mark.parametrize("weights", WEIGHTS.values(), ids=WEIGHTS)
 def test_other_weights_fail_and_name_the_right_carrier(
-    look, monkeypatch, tmp_path, network
+    look, monkeypatch, tmp_path, weights
 ):
-    path = tmp_path / doctor.WEIGHTS[network][0]
+    path = tmp_path / weights.file
     path.parent.mkdir(parents=True)
     path.write_bytes(b"another network")
     carrier = SimpleNamespace(origin=str(tmp_path / "__init__.py"))
-    monkeypatch.setattr(doctor, "find_spec", lambda _: carrier)
-    row = look(f"{network} weights")
+    monkeypatch.setattr(networks, "find_spec", lambda _: carrier)
+    row = look(f"{weights.name} weights")
     assert row.verdict == "fail"
     # 846aff4f is the beginning of sha256(b"another network").
     assert "has the digest 846aff4f, but that of 0.10.0 is" in row.found
     assert row.advice == "pip install --force-reinstall mne-icalabel==0.10.0"
 
     path.unlink()
-    assert "FileNotFoundError" in look(f"{network} weights").found
+    assert (
+        f"lacks the weights of {weights.name}" in look(f"{weights.name} weights").found
+    )
 
 
 def test_absent_carrier_of_the_weights_fails(look, monkeypatch):
-    monkeypatch.setattr(doctor, "find_spec", lambda _: None)
+    monkeypatch.setattr(networks, "find_spec", lambda _: None)
     row = look("MEGNet weights")
     assert row.verdict == "fail"
-    assert "mne-icalabel 0.10.0, which carries them, is absent" in row.found
+    assert "come with mne-icalabel 0.10.0, which is absent" in row.found
 
 
 def test_licence_of_megnet_is_said(look):

@@ -80,6 +80,36 @@ def write_json(path: Path | str, value: Any) -> str:
     return write_text(path, json.dumps(plain, indent=2) + "\n")
 
 
+def append_bytes(path: Path | str, content: bytes, *, cut: int = 0) -> None:
+    """Add to the end of a file, in the place of its last ``cut`` bytes, and sync it.
+
+    A file that is not there is made. A writer that is killed leaves the beginning of
+    what it adds, so readers must know what is complete.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "a.txt")
+    ...     append_bytes(path, b"one, tw")
+    ...     append_bytes(path, b"three", cut=2)
+    ...     path.read_bytes()
+    b'one, three'
+    """
+    path = Path(path)
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(path, flags, 0o666)
+        try:
+            os.ftruncate(descriptor, os.lseek(descriptor, -cut, os.SEEK_END))
+            _write_all(descriptor, content)
+        finally:
+            os.close(descriptor)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise _explain(path, f"{len(content)} bytes more", error) from error
+
+
 def check_target(path: Path | str) -> None:
     """Refuse, before anything is computed, a file that could not be written at its end.
 
@@ -233,12 +263,16 @@ def _write_new(path: Path, content: bytes) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | binary
     descriptor = os.open(path, flags, 0o666)
     try:
-        rest = memoryview(content)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
-        os.fsync(descriptor)
+        _write_all(descriptor, content)
     finally:
         os.close(descriptor)
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+    os.fsync(descriptor)
 
 
 def _sync(path: Path) -> None:

@@ -3,7 +3,6 @@
 Nothing is sent beyond this machine, and what is written is removed again.
 """
 
-import hashlib
 import os
 import shutil
 import socket
@@ -15,7 +14,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,28 +21,23 @@ import numpy as np
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from meegic.base.errors import OutputError
-from meegic.base.files import write_bytes
+from meegic.base.errors import MissingDependencyError, OutputError
+from meegic.base.files import hash_file, write_bytes
+from meegic.labels.networks import (
+    CARRIER,
+    CARRIER_VERSION,
+    NO_TELEMETRY,
+    REINSTALL,
+    REINSTALL_RUNTIME,
+    WEIGHTS,
+    find_weights,
+)
 
 Verdict = Literal["ok", "info", "warn", "fail"]
 Look = tuple[Verdict, str]
 Check = tuple[str, Callable[[], Look], str]  # name, what it does, advice
 
 EXTRAS = ("bids", "io", "dist", "review", "source", "emd")
-CARRIER, CARRIER_VERSION = "mne-icalabel", "0.10.0"
-REINSTALL = f"pip install --force-reinstall {CARRIER}=={CARRIER_VERSION}"
-WEIGHTS = {  # file inside the carrier, its sha256, what one may do with it
-    "ICLabel": (
-        "iclabel/network/assets/ICLabelNet.onnx",
-        "b7dc72bc3fa5960b2843fc6d5ba60add842b0a240c6371598be09b595182c04b",
-        "BSD-3-Clause",
-    ),
-    "MEGNet": (
-        "megnet/assets/megnet.onnx",
-        "1a6a5b7ac025c35a30534d5687f7123bdd93fa50e0946f5d1f547686ba3574f2",
-        "for academic and research use only",
-    ),
-}
 
 LOW_MEMORY = 4e9  # a 64-channel hour in float64 at 500 Hz is 0.9 GB, a fit holds a few
 LOW_DISK = 5e9  # the derivatives of one recording take about as much as it does
@@ -160,10 +153,10 @@ def _checks(folder: Path) -> tuple[Check, ...]:
         ("temporary folder", _temporary, "Set TMPDIR to a writable folder."),
         ("output folder", file_system, "Choose a writable one; check the clock."),
         ("numba cache", _numba_cache, "Set NUMBA_CACHE_DIR to a writable folder."),
-        ("network runtime", _runtime, "pip install --force-reinstall onnxruntime"),
+        ("network runtime", _runtime, REINSTALL_RUNTIME),
         *(
-            (f"{name} weights", partial(_weights, *facts), REINSTALL)
-            for name, facts in WEIGHTS.items()
+            (f"{weights.name} weights", partial(_weights, method), REINSTALL)
+            for method, weights in WEIGHTS.items()
         ),
         *(
             (f"extra {extra}", partial(_extra, extra), f"pip install 'meegic[{extra}]'")
@@ -349,7 +342,7 @@ def _numba_cache() -> Look:
 
 
 def _runtime() -> Look:
-    # in a process without a home: its import writes a device id there
+    # in a process without a home: its import may write a device id there
     code = "import onnxruntime as o; print(*o.get_available_providers())"
     with tempfile.TemporaryDirectory() as folder:
         homes = dict.fromkeys(("HOME", "USERPROFILE", "XDG_CACHE_HOME"), folder)
@@ -357,7 +350,7 @@ def _runtime() -> Look:
             [sys.executable, "-c", code],
             capture_output=True,
             text=True,
-            env={**os.environ, **homes},
+            env={**os.environ, **homes, **NO_TELEMETRY},
         )
     if done.returncode:
         return "fail", done.stderr.strip().rpartition("\n")[2]
@@ -365,19 +358,19 @@ def _runtime() -> Look:
     return "ok" if good else "fail", done.stdout.strip()
 
 
-def _weights(file: str, digest: str, licence: str) -> Look:
-    spec = find_spec("mne_icalabel")  # importing it would take a second
-    if spec is None or spec.origin is None:
-        return "fail", f"{CARRIER} {CARRIER_VERSION}, which carries them, is absent"
-    path = Path(spec.origin).parent / file
-    with path.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != digest:
+def _weights(method: str) -> Look:
+    weights = WEIGHTS[method]
+    try:
+        path = find_weights(method)
+    except MissingDependencyError as error:
+        return "fail", error.message
+    found = hash_file(path)
+    if found != weights.digest:
         return "fail", (
             f"{path.name} of {CARRIER} {version(CARRIER)} has the digest {found[:8]}, "
-            f"but that of {CARRIER_VERSION} is {digest[:8]}"
+            f"but that of {CARRIER_VERSION} is {weights.digest[:8]}"
         )
-    return "ok", f"{path.name} as in {CARRIER} {CARRIER_VERSION}; {licence}"
+    return "ok", f"{path.name} as in {CARRIER} {CARRIER_VERSION}; {weights.licence}"
 
 
 def _slurm() -> Look:

@@ -9,6 +9,7 @@ from meegic.base.record import make_record
 from meegic.bids.export import write_recording
 from meegic.pipeline.demo.components import show_components
 from meegic.pipeline.demo.findings import show_damage, show_findings
+from meegic.pipeline.demo.labels import show_labels
 from meegic.pipeline.demo.recording import show_recording
 from meegic.pipeline.demo.removal import show_removal
 from meegic.pipeline.demo.state import Demo
@@ -33,6 +34,7 @@ STEPS: tuple[tuple[str, Callable[[Demo], None]], ...] = (
     ("checking the recording", show_findings),
     ("checking damaged copies", show_damage),
     ("separating the sources", show_components),
+    ("naming the components", show_labels),
     ("removing eyes and heart", show_removal),
     ("drawing the truth", show_truth),
 )

@@ -1,0 +1,1 @@
+"""Where labels meet MNE."""
