@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from meegic.clean.edge import check_recording
+from meegic.clean.edge.check import check_recording
 from meegic.figures.style import KIND_COLORS
 from meegic.pipeline.demo import (
     components,
@@ -45,9 +45,11 @@ def test_every_step_is_announced_and_every_comparison_holds(demo):
     done, said, _ = demo
     assert said[0] == "simulating a recording"
     assert said[-1] == "writing the report"
+    n_cleaning = 5
+    n_components = 5 + len(components.ARTIFACTS)
     n_removal = 2 * len(removal.CHANNELS) + 2
-    assert len(done.comparisons) == 4 + len(findings.DAMAGES) + 5 + n_removal + len(
-        components.ARTIFACTS
+    assert len(done.comparisons) == (
+        4 + len(findings.DAMAGES) + n_cleaning + n_components + n_removal
     )
     assert done.missed == []
 
@@ -60,13 +62,14 @@ def test_report_is_small_and_has_all_parts(demo):
         "Recording",
         "Findings",
         "Damage",
+        "Cleaning",
         "Components",
         "Removal",
         "Truth",
         "Provenance",
     ):
         assert f"<h2>{title}</h2>" in page
-    assert page.count("<img ") == 10
+    assert page.count("<img ") == 12
 
 
 @pytest.fixture(scope="module")
