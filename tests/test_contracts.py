@@ -32,7 +32,7 @@ FAULTS = {
         "MNE stays at the edges BROKEN",
     ),
     "a picture outside figures": (
-        "clean/edge.py",
+        "clean/edge/check.py",
         "import matplotlib",
         "Only figures draw BROKEN",
     ),
@@ -43,7 +43,7 @@ FAULTS = {
     ),
     "a circle inside a folder": (
         "clean/findings.py",
-        "import meegic.clean.edge",
+        "import meegic.clean.edge.check",
         "No cycles inside a folder BROKEN",
     ),
 }

@@ -20,9 +20,28 @@ from .bids.components_table import read_components_tsv as read_components_tsv
 from .bids.components_tsv import mark_component as mark_component
 from .bids.components_tsv import write_components_tsv as write_components_tsv
 from .bids.recordings import read_recording as read_recording
-from .clean.edge import check_recording as check_recording
+from .clean.edge.asr import ASR as ASR
+from .clean.edge.asr_cleaning import ASRReport as ASRReport
+from .clean.edge.bads import BadChannelFindings as BadChannelFindings
+from .clean.edge.bads import find_bads as find_bads
+from .clean.edge.check import check_recording as check_recording
+from .clean.edge.comparing import compare_recordings as compare_recordings
+from .clean.edge.filtering import apply_filters as apply_filters
+from .clean.edge.filtering import filter_recording as filter_recording
+from .clean.edge.interpolating import (
+    interpolate_bad_channels as interpolate_bad_channels,
+)
+from .clean.edge.line_noise import remove_line as remove_line
+from .clean.edge.marking import annotate_muscle as annotate_muscle
+from .clean.edge.marking import annotate_windows as annotate_windows
+from .clean.edge.marking import score_muscle as score_muscle
+from .clean.edge.outlying import annotate_artifacts as annotate_artifacts
+from .clean.edge.outlying import find_bad_epochs as find_bad_epochs
+from .clean.edge.resampling import resample_events as resample_events
+from .clean.edge.resampling import resample_recording as resample_recording
 from .clean.findings import Finding as Finding
 from .clean.findings import Findings as Findings
+from .clean.quality import Quality as Quality
 from .components.amica import fit_amica as fit_amica
 from .components.amicaout import AmicaOutput as AmicaOutput
 from .components.checkpoint import Checkpoints as Checkpoints

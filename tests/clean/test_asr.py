@@ -41,11 +41,12 @@ def run(data, state, window=40, step=20, **options):
     return apply_asr(data, state, window, step, **options)
 
 
-def dense_asr(data, state, *, window, step, max_dims=0.66):
+def dense_asr(data, state, *, window, step, max_dims=0.66, padding="odd"):
     """The published algorithm, one sample after the other, on channels."""
     n_channels, ahead = len(data), (window + 1) // 2
     mixing, threshold = np.asarray(state.mixing), np.asarray(state.threshold)
-    end = 2 * data[:, -1:] - data[:, -2 : -ahead - 2 : -1]
+    end = data[:, -2 : -ahead - 2 : -1]
+    end = end if padding == "even" else 2 * data[:, -1:] - end
     signal = np.hstack([data, end])
     n_times = signal.shape[1]
     updates = sorted({*range(step, n_times + 1, step), n_times})
@@ -140,7 +141,8 @@ def test_window_without_usual_directions_loses_as_many_as_allowed(
 ):
     noise = 1e4 * np.random.default_rng(0).standard_normal((5, 300))
     options = ASROptions(40, 20, max_dims=max_dims)
-    cleaned, report = apply_reported_asr(noise, state, options=options)
+    with pytest.warns(DataWarning, match=f"as it may, {removed}, from 100%"):
+        cleaned, report = apply_reported_asr(noise, state, options=options)
     assert np.isfinite(cleaned).all()
     assert report.n_removed.max() == removed
 
@@ -275,6 +277,22 @@ def test_row_36_too_short_data_are_refused_with_the_length_needed(state, spoiled
 def test_impossible_options_are_refused(state, spoiled, options, match):
     with pytest.raises(OptionError, match=match):
         run(spoiled, state, **options)
+
+
+def test_data_in_another_unit_than_the_calibration_are_warned_of(clean, state):
+    with pytest.warns(DataWarning, match=r"from 100% of the data.*the unit"):
+        run(1e6 * clean, state)
+
+
+@pytest.mark.parametrize("n_times", [400, 413])
+def test_end_may_be_continued_by_its_mirror_image(state, spoiled, n_times):
+    data = spoiled[:, 300 : 300 + n_times]
+    options = ASROptions(40, 20, padding="even")
+    found, _ = apply_reported_asr(data, state, options=options)
+    wanted = dense_asr(data, state, window=40, step=20, padding="even")
+    assert_allclose(found, wanted, rtol=0, atol=1e-10 * np.abs(wanted).max())
+    with pytest.raises(OptionError, match="padding must be 'odd' or 'even'"):
+        apply_reported_asr(data, state, options=ASROptions(40, 20, padding="none"))
 
 
 @pytest.mark.usefixtures("x64")

@@ -15,15 +15,20 @@ from meegic.base.errors import (
     RankError,
     ShapeError,
 )
+from meegic.clean import asr_covariance
 from meegic.clean.asr_calibration import (
     CalibrationOptions,
     calibrate_asr,
     choose_window,
 )
-from meegic.clean.asr_covariance import fit_block_median
+from meegic.clean.asr_covariance import fit_block_median, fit_riemann_median
 from meegic.clean.asr_state import read_asr_state
 from meegic.clean.windows import place_windows
 from meegic.math.robust import geometric_median
+from meegic.math.spd import riemannian_distance
+
+RIEMANN = CalibrationOptions(covariance="riemann-median")
+SHORT = CalibrationOptions(window_s=0.2)
 
 
 def average_reference(data):
@@ -82,10 +87,11 @@ def test_components_are_orthonormal_and_ordered():
 
 @pytest.mark.parametrize("unit", [1e-6, 1e-13, 1e6])
 @pytest.mark.parametrize("sfreq", [None, 100.0])
-def test_unit_of_the_data_does_not_matter(unit, sfreq):
+@pytest.mark.parametrize("options", [CalibrationOptions(), RIEMANN])
+def test_unit_of_the_data_does_not_matter(unit, sfreq, options):
     data = make_clean(n_times=4000)
-    state = calibrate_asr(data, CUTOFF, sfreq=sfreq)
-    scaled = calibrate_asr(unit * data, CUTOFF, sfreq=sfreq)
+    state = calibrate_asr(data, CUTOFF, sfreq=sfreq, options=options)
+    scaled = calibrate_asr(unit * data, CUTOFF, sfreq=sfreq, options=options)
     assert_allclose(scaled.mixing_matrix, state.mixing_matrix, atol=1e-11)
     assert_allclose(scaled.mixing, unit * state.mixing, rtol=1e-12, atol=1e-12 * unit)
     squares = state.threshold.T @ state.threshold
@@ -127,7 +133,7 @@ def test_raw_covariance_has_the_size_of_the_data():
 def test_few_windows_are_described_by_median_and_mad():
     data = make_clean(n_times=500)
     state = calibrate_asr(data, CUTOFF)
-    window = choose_window(data.shape, None)
+    window = choose_window(5, np.array([[0, 500]]), None)
     components = state.mixing_matrix.T @ data
     starts = place_windows(500, window)
     assert 30 <= len(starts) < 60
@@ -298,3 +304,152 @@ def test_row_33_transposed_data_are_refused():
 def test_traced_data_are_refused():
     with pytest.raises(TypeError, match="calibrate outside jit"):
         jax.jit(lambda data: calibrate_asr(data, CUTOFF))(jnp.ones((2, 500)))
+
+
+def test_samples_outside_of_the_mask_are_not_learned():
+    data = make_clean(n_times=9000)
+    mask = np.ones(9000, bool)
+    mask[4000:5000] = False
+    spoiled = data.copy()
+    spoiled[:, 4000:5000] *= 1000
+    wanted = calibrate_asr(data, CUTOFF, mask=mask)
+    state = calibrate_asr(spoiled, CUTOFF, mask=mask)
+    assert_array_equal(state.mixing, wanted.mixing)
+    assert_array_equal(state.sigma, wanted.sigma)
+    assert_array_equal(state.raw_covariance, wanted.raw_covariance)
+
+
+def test_mask_of_all_changes_nothing():
+    data = make_clean(n_times=4003)
+    wanted = calibrate_asr(data, CUTOFF, sfreq=100.0)
+    state = calibrate_asr(data, CUTOFF, sfreq=100.0, mask=np.ones(4003, bool))
+    pairs = zip(jax.tree.leaves(state), jax.tree.leaves(wanted), strict=True)
+    for actual, expected in pairs:
+        assert_array_equal(actual, expected)
+
+
+def test_mask_and_pieces_put_together_agree_without_shaping():
+    data = make_clean(n_times=9000)
+    mask = np.ones(9000, bool)
+    mask[3000:5000] = False  # whole blocks on both sides
+    state = calibrate_asr(data, CUTOFF, mask=mask)
+    pieces = calibrate_asr(data[:, mask], CUTOFF, boundaries=[3000])
+    assert_array_equal(state.mixing, pieces.mixing)
+    assert_array_equal(state.mu, pieces.mu)
+
+
+def test_filter_starts_anew_after_a_boundary():
+    data = make_clean(n_times=8000)
+    after = calibrate_asr(data[:, 4000:], CUTOFF, sfreq=100.0)
+    mask = np.arange(8000) >= 4000
+    state = calibrate_asr(data, CUTOFF, sfreq=100.0, mask=mask, boundaries=[4000])
+    pairs = zip(jax.tree.leaves(state), jax.tree.leaves(after), strict=True)
+    for actual, wanted in pairs:
+        assert_array_equal(actual, wanted)
+
+
+def test_filter_hardly_rings_where_artifacts_were_left_out():
+    # Put together, the pieces would jump; filtered as a whole they do not.
+    times = np.arange(9000)
+    noise = make_clean(n_times=9000)
+    data = 0.05 * noise + 10 * np.sin(2 * np.pi * 0.11 * times)
+    mask = (times % 45) < 30
+    whole = calibrate_asr(data, CUTOFF, sfreq=100.0, options=SHORT)
+    state = calibrate_asr(data, CUTOFF, sfreq=100.0, mask=mask, options=SHORT)
+    joined = calibrate_asr(data[:, mask], CUTOFF, sfreq=100.0, options=SHORT)
+    wanted, actual, other = (np.trace(one.mixing) for one in (whole, state, joined))
+    assert abs(actual / wanted - 1) < 0.02
+    assert abs(other / wanted - 1) > 0.1
+
+
+def test_flat_in_the_mask_is_flat():
+    data = make_clean(n_times=6000)
+    mask = np.arange(6000) >= 3000
+    data[2, 3000:] = 1.0
+    with pytest.warns(DataWarning, match=r"channels that are flat: \[2\]"):
+        state = calibrate_asr(data, CUTOFF, mask=mask)
+    assert_array_equal(state.flat, np.arange(5) == 2)
+
+
+def test_no_stretch_as_long_as_a_window_is_refused():
+    with pytest.raises(InputError, match=r"0.5 s \(51 samples\), but last 0.4 s"):
+        calibrate_asr(make_clean(), CUTOFF, sfreq=100.0, mask=np.arange(3000) % 41 < 40)
+
+
+def find_riemann_median(data):
+    return fit_riemann_median(data, np.array([[0, data.shape[1]]])).covariance
+
+
+def test_riemann_median_of_white_data_is_the_identity_but_for_its_size():
+    data = np.random.default_rng(0).standard_normal((4, 64000))
+    median = find_riemann_median(data)
+    size = np.trace(median) / 4
+    assert 0.8 < size < 0.95  # second moments of 16 samples are too small
+    assert_allclose(median / size, np.eye(4), atol=0.03)
+
+
+def test_riemann_median_goes_through_any_mixture_but_for_the_shrinkage(monkeypatch):
+    data = make_clean(n_times=2000)
+    mixture = np.random.default_rng(4).standard_normal((5, 5))
+    mixture = mixture @ np.diag([1.0, 10.0, 100.0, 1.0, 0.1])
+
+    def compare():
+        wanted = mixture @ find_riemann_median(data) @ mixture.T
+        return riemannian_distance(find_riemann_median(mixture @ data), wanted)
+
+    assert compare() > 1e-3
+    monkeypatch.setattr(asr_covariance, "_SHRINKAGE", 0.0)
+    assert compare() < 1e-5
+
+
+@pytest.mark.parametrize("size", [30.0, 3e4])
+def test_a_fifth_of_outlying_blocks_hardly_moves_the_riemann_median(size):
+    data = make_clean(n_times=8000)
+    spoiled = data.copy().reshape(5, -1, 20)
+    spoiled[:, ::5] *= size
+    spoiled[0, ::5] *= 10
+    wanted = find_riemann_median(data)
+    moved = find_riemann_median(spoiled.reshape(5, -1))
+    assert riemannian_distance(moved, wanted) < 0.6
+
+
+def test_riemann_median_does_not_span_stretches():
+    data = make_clean(n_times=4000)
+    data[:, 2005:] *= 1e3
+    one = np.array([[0, 2005], [2005, 2015]])  # the second is too short
+    wanted = fit_riemann_median(data[:, :2005], np.array([[0, 2005]])).covariance
+    assert_array_equal(fit_riemann_median(data, one).covariance, wanted)
+
+
+def test_silent_blocks_do_not_count_in_the_riemann_median():
+    data = make_clean(n_times=4000)
+    wanted = find_riemann_median(data)
+    silence = np.zeros((5, 1000))
+    median = find_riemann_median(np.hstack([data, silence]))
+    assert_allclose(median, wanted, rtol=1e-12)
+
+
+def test_both_covariances_agree_on_clean_data():
+    data = make_clean(n_times=20000)
+    mixing = [
+        calibrate_asr(data, CUTOFF, options=one).mixing
+        for one in (CalibrationOptions(), RIEMANN)
+    ]
+    mixing = [one / np.trace(one) for one in mixing]
+    assert np.abs(mixing[0] - mixing[1]).max() < 0.03 * np.abs(mixing[0]).max()
+
+
+def test_row_26_rank_is_lowered_for_the_riemann_median_too():
+    state = calibrate_asr(
+        average_reference(make_clean()), CUTOFF, sfreq=100.0, options=RIEMANN
+    )
+    assert state.rank == 4
+    assert_allclose(state.raw_covariance.sum(axis=0), 0, atol=1e-9)
+    assert np.linalg.eigvalsh(state.raw_covariance)[1] > 0.1
+
+
+def test_blocks_that_no_stretch_holds_are_refused():
+    with pytest.raises(InputError, match=r"at least 20 samples, 4 per channel"):
+        fit_riemann_median(make_clean(), np.array([[0, 19]]))
+    with pytest.raises(OptionError, match=r"covariance must be 'geometric-median' or"):
+        calibrate_asr(make_clean(), CUTOFF, options=CalibrationOptions(covariance="x"))

@@ -32,7 +32,7 @@ COEFFICIENTS = {
     "moving average": (np.full(5, 0.2), [1.0]),
     "scaled average": (np.full(5, 0.2), [4.0, 0.0]),
     "many taps": (np.hanning(101), [1.0]),
-    "gain": ([3.0], [2.0]),
+    "gain": ((3.0,), (2.0,)),
 }
 
 
@@ -94,6 +94,14 @@ def test_tutorial_of_filters_holds_in_single_precision():
     assert power[0] < 0.5 * power[1]
     averaged = filter_data(jnp.ones((4, 100)), jnp.array([0.5, 0.5]), jnp.array([1.0]))
     assert averaged.shape == (4, 100)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, jnp.asarray])
+def test_filter_of_order_zero_is_a_gain_in_the_precision_of_the_data(kind):
+    data = kind(np.arange(6, dtype=np.float32).reshape(2, 3))
+    filtered = filter_data(data, np.array([3.0]), np.array([2.0]))
+    assert filtered.dtype == np.float32
+    assert_allclose(filtered, 1.5 * np.asarray(data), rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["Butterworth", "delay", "moving average"])

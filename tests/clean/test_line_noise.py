@@ -66,6 +66,23 @@ def test_recording_without_line_is_left_alone():
     assert_allclose(remove_line_noise(brain, 250.0), brain, rtol=1e-12)
 
 
+def test_what_is_not_good_is_cleaned_but_not_learned_from():
+    data = make_brain(6, 5000, 250.0) + make_line(6, 5000, 250.0, [50.0])
+    good = np.ones(5000, bool)
+    good[1111:2222] = False
+    spoiled = data.copy()
+    spoiled[:, 1200:2100] = 1e3 * make_line(6, 900, 250.0, [100.0], seed=7)
+    changes = [
+        one - remove_line_noise(one, 250.0, n_remove=1, good=good)
+        for one in (data, spoiled)
+    ]
+    assert_allclose(changes[1][:, good], changes[0][:, good], rtol=0, atol=1e-9)
+    fooled = spoiled - remove_line_noise(spoiled, 250.0, n_remove=1)
+    assert np.abs(fooled - changes[0])[:, good].max() > 0.1
+    whole = remove_line_noise(data, 250.0, good=np.ones(5000, bool))
+    assert_array_equal(whole, remove_line_noise(data, 250.0))
+
+
 def test_number_of_components_may_be_given():
     data = make_brain(6, 4000, 250.0) + make_line(6, 4000, 250.0, [50.0, 100.0])
     assert_array_equal(remove_line_noise(data, 250.0, n_remove=0), data)
@@ -121,8 +138,12 @@ def test_impossible_input_is_refused():
         remove_line_noise(data, 250.0, 125.0)
     with pytest.raises(OptionError, match=r"n_remove must be .* between 0 and 4"):
         remove_line_noise(data, 250.0, n_remove=5)
-    with pytest.raises(InputError, match=r"at least 2 s, but have 1\.6 s"):
+    with pytest.raises(InputError, match=r"at least 2 whole .* have 1 in 1\.6 s"):
         remove_line_noise(data[:, :400], 250.0)
+    with pytest.raises(InputError, match=r"at least 2 whole .* have 0 in 0\.8 s"):
+        remove_line_noise(data, 250.0, good=np.arange(1000) < 200)
+    with pytest.raises(InputError, match="good must hold True or False"):
+        remove_line_noise(data, 250.0, good=np.ones(1000))
     with pytest.raises(ShapeError, match="transposed"):
         remove_line_noise(data.T, 250.0)
     data[2, 3] = np.nan

@@ -102,6 +102,10 @@ def test_what_does_not_fit_is_refused(data):
         muscle_score(data, SFREQ, good=np.ones(10, bool))
     with pytest.raises(InputError, match="good must mark at least one sample"):
         muscle_score(data, SFREQ, good=np.zeros(8000, bool))
+    with pytest.raises(InputError, match="good must hold True or False, but its dty"):
+        muscle_score(data, SFREQ, good=np.ones(8000, int))
+    with pytest.raises(InputError, match="reference contains NaN or Inf"):
+        muscle_score(data, SFREQ, reference=np.full_like(data, np.nan))
     with pytest.raises(ShapeError, match=r"reference must have shape \(4, any\)"):
         muscle_score(data, SFREQ, reference=data[:3])
     with pytest.raises(OptionError, match="the upper of freqs must be a number above"):

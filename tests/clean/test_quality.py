@@ -162,7 +162,9 @@ def test_what_cannot_be_compared_is_refused(truth, data):
         compute_quality(data, data, SFREQ, MASK, truth[:4])
     with pytest.raises(ShapeError, match=r"mask must have shape \(4000,\)"):
         compute_quality(data, data, SFREQ, MASK[:-1])
-    with pytest.raises(InputError, match="mask must hold True and False, but has int"):
+    with pytest.raises(
+        InputError, match="mask must hold True or False, but its dtype is int"
+    ):
         compute_quality(data, data, SFREQ, MASK.astype(int))
     with pytest.raises(InputError, match="mask of 'pop' must mark a sample"):
         compute_quality(data, data, SFREQ, MASK, truth, kinds={"pop": ~MASK & MASK})

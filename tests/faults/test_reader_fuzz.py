@@ -138,7 +138,7 @@ def traced():
     with warnings.catch_warnings():
         # a reader may warn of anything in a damaged header, in its caller's name
         warnings.filterwarnings("ignore", module="mne|pymatreader|scipy|meegic.bids")
-        warnings.filterwarnings("ignore", module="meegic.clean.edge")
+        warnings.filterwarnings("ignore", module="meegic.clean.edge.check")
         warnings.simplefilter("ignore", DataWarning)
         yield
     tracemalloc.stop()

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from meegic.clean.edge import check_recording
+from meegic.clean.edge.check import check_recording
 from meegic.figures.style import KIND_COLORS
 from meegic.pipeline.demo import (
     components,
@@ -45,16 +45,12 @@ def test_every_step_is_announced_and_every_comparison_holds(demo):
     done, said, _ = demo
     assert said[0] == "simulating a recording"
     assert said[-1] == "writing the report"
+    n_cleaning = 5
+    n_components = 5 + len(components.ARTIFACTS)
     n_removal = 2 * len(removal.CHANNELS) + 2
     n_labels = 2 * len(components.ARTIFACTS) + 1
-    assert (
-        len(done.comparisons)
-        == 4
-        + len(findings.DAMAGES)
-        + 5
-        + n_removal
-        + len(components.ARTIFACTS)
-        + n_labels
+    assert len(done.comparisons) == (
+        4 + len(findings.DAMAGES) + n_cleaning + n_components + n_removal + n_labels
     )
     assert done.missed == []
 
@@ -67,6 +63,7 @@ def test_report_is_small_and_has_all_parts(demo):
         "Recording",
         "Findings",
         "Damage",
+        "Cleaning",
         "Components",
         "Labels",
         "Removal",
@@ -74,7 +71,7 @@ def test_report_is_small_and_has_all_parts(demo):
         "Provenance",
     ):
         assert f"<h2>{title}</h2>" in page
-    assert page.count("<img ") == 11
+    assert page.count("<img ") == 13
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,12 @@ from meegic.base.arrays import Array
 from meegic.base.checks import check_range, check_shape
 from meegic.base.errors import ConvergenceWarning, InputError, ShapeError
 from meegic.math.linalg import is_skewed, numerical_rank, refuse_matrices
-from meegic.math.spd import covariance_mean, geodesic, riemannian_distance
+from meegic.math.spd import (
+    covariance_mean,
+    fill_stack,
+    geodesic,
+    riemannian_distance,
+)
 
 _MAX_ROUNDS = 100
 
@@ -47,8 +52,7 @@ class Potato:
     def score(self, covs: Array) -> Float[np.ndarray, " matrices"]:
         """Give the z score of every covariance; artifacts reach the threshold."""
         inside = _enter("covs", _take_stack(covs), self.basis, self.shrinkage)
-        distances = np.asarray(riemannian_distance(self.mean, inside))
-        return (_take_logs(distances) - self.center) / self.spread
+        return (_take_logs(_measure(self.mean, inside)) - self.center) / self.spread
 
 
 def detect_artifacts_riemann(
@@ -94,7 +98,7 @@ def detect_artifacts_riemann(
         return potato.score(covs) >= n_std
     check_range("n_std", n_std, low=0.0, open_low=True)
     inside = _prepare(covs, shrinkage, project)[0]
-    distances = np.asarray(riemannian_distance(covariance_mean(inside), inside))
+    distances = _measure(covariance_mean(inside), inside)
     spread = distances.std()
     far = spread > _NEAREST * max(distances.mean(), 1.0)
     return (distances - distances.mean() > n_std * spread) & far
@@ -154,7 +158,7 @@ def fit_potato(
     mean, center, spread = inside[0], 0.0, np.inf
     for _ in range(_MAX_ROUNDS):
         mean = covariance_mean(inside, weights=good.astype(float))
-        logs = _take_logs(riemannian_distance(mean, inside))
+        logs = _take_logs(_measure(mean, inside))
         center, spread = _locate(logs[good], median)
         kept = good & (logs - center < threshold * spread)
         if (kept == good).all():
@@ -206,7 +210,7 @@ def update_potato(
         potato.basis,
         potato.shrinkage,
     )
-    log = float(_take_logs(riemannian_distance(potato.mean, inside))[0])
+    log = float(_take_logs(_measure(potato.mean, inside))[0])
     if log - potato.center >= potato.threshold * potato.spread:
         return potato
     center = (1 - step) * potato.center + step * log
@@ -263,7 +267,7 @@ def _enter(
     n_channels = covs.shape[1]
     eps = np.finfo(covs.dtype).eps
     finite = np.isfinite(covs).all(axis=(1, 2))
-    bad = ~finite | np.asarray(is_skewed(covs))
+    bad = ~finite | np.asarray(is_skewed(fill_stack(covs)))[: len(covs)]
     refuse_matrices(name, covs, bad, "symmetric positive definite")
     inside = covs.astype(np.float64)
     inside = (inside + inside.mT) / 2
@@ -277,8 +281,13 @@ def _enter(
     return inside
 
 
-def _take_logs(distances: Array) -> np.ndarray:
-    return np.log(np.maximum(np.asarray(distances), _NEAREST))
+def _measure(mean: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    distances = np.asarray(riemannian_distance(mean, fill_stack(inside)))
+    return distances[: len(inside)]
+
+
+def _take_logs(distances: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(distances, _NEAREST))
 
 
 def _locate(logs: np.ndarray, median: bool) -> tuple[float, float]:

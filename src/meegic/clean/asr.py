@@ -22,9 +22,15 @@ from meegic.base.arrays import Array, keep_kind, precise
 from meegic.base.checks import check_count, check_data, check_finite
 from meegic.base.errors import InputError, ShapeError
 from meegic.clean.asr_kernel import Plan, Step, advance, begin, conclude
-from meegic.clean.asr_plan import ASROptions, make_plan, start_filter
+from meegic.clean.asr_plan import (
+    ASROptions,
+    make_plan,
+    start_filter,
+    warn_of_loss,
+)
 from meegic.clean.asr_state import ASRState
 from meegic.clean.asr_stream import (
+    continue_end,
     finish_samples,
     open_position,
     push_samples,
@@ -225,12 +231,16 @@ def _run(
 ) -> Iterator[Step]:
     """Stream the recording through, a piece at a time."""
     sos = None if state.sos is None else np.asarray(state.sos)
-    here = open_position(plan, start_filter(state, options))
+    here, n_removed = open_position(plan, start_filter(state, options)), []
     for first in range(0, data.shape[1], _PIECE):
         piece = data[:, first : first + _PIECE].astype(np.float64)
         here, steps = push_samples(plan, sos, here, piece)
         yield from steps
-    yield from finish_samples(plan, sos, here)
+        n_removed += [float(one.n_removed) for one in steps]
+    steps = finish_samples(plan, sos, here)
+    yield from steps
+    n_removed += [float(one.n_removed) for one in steps]
+    warn_of_loss(np.array(n_removed), plan)
 
 
 def _take(data: Array, state: ASRState) -> np.ndarray:
@@ -260,8 +270,7 @@ def _clean_traced(data: Array, state: ASRState, options: ASROptions) -> jax.Arra
             f"{data.shape[1]}."
         )
     signal = jnp.asarray(data).astype(jnp.float64)
-    end = 2 * signal[:, -1:] - signal[:, -2 : -ahead - 2 : -1]
-    signal = jnp.concatenate([signal, end], axis=1)
+    signal = jnp.concatenate([signal, continue_end(plan, signal)], axis=1)
     shaped = signal
     if state.sos is not None:
         design = balance_sos(_constant(state.sos))

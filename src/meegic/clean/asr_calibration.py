@@ -1,23 +1,45 @@
 """Calibration of artifact subspace reconstruction: what is usual in clean data."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jax.core import Tracer
+from jaxtyping import Int
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy.signal import sosfilt
 
 from meegic.base.alerts import warn_user
 from meegic.base.arrays import Array
-from meegic.base.checks import check_count, check_data, check_finite, check_range
+from meegic.base.checks import (
+    check_count,
+    check_data,
+    check_finite,
+    check_option,
+    check_range,
+)
 from meegic.base.errors import ConvergenceWarning, DataWarning, InputError, RankError
-from meegic.clean.asr_covariance import fit_block_median
+from meegic.clean.asr_covariance import (
+    fit_block_median,
+    fit_riemann_median,
+    join_stretches,
+)
 from meegic.clean.asr_shaping import design_shaping
 from meegic.clean.asr_state import ASRState, check_cutoff
-from meegic.clean.windows import locate_usual, place_windows, round_half_up
+from meegic.clean.windows import (
+    find_stretches,
+    locate_usual,
+    round_half_up,
+    spread_windows,
+    take_mask,
+)
 from meegic.math.linalg import numerical_rank
 
+_COVARIANCES = ("geometric-median", "riemann-median")
 _SHORT_S = 30.0
 _RAW_START = 1000
+_SOME = 16  # components
 
 
 @dataclass(frozen=True)
@@ -33,11 +55,16 @@ class CalibrationOptions:
         How many dimensions the data have; None counts them.
     rank_tolerance : float
         Directions with less than this fraction of the largest variance are empty.
+    covariance : 'geometric-median' | 'riemann-median'
+        How the covariances of blocks are joined: by their median entries, as
+        publications do, or by their median in the affine-invariant distance, in which
+        small directions count as much as large ones.
     """
 
     window_s: float = 0.5
     rank: int | None = None
     rank_tolerance: float = 1e-7
+    covariance: str = "geometric-median"
 
 
 def calibrate_asr(
@@ -45,6 +72,8 @@ def calibrate_asr(
     cutoff: float = 5.0,
     *,
     sfreq: float | None = None,
+    mask: np.ndarray | None = None,
+    boundaries: Sequence[int] = (),
     options: CalibrationOptions | None = None,
 ) -> ASRState:
     """Learn from clean data which amplitudes are usual in which directions.
@@ -63,8 +92,15 @@ def calibrate_asr(
         studies of real data recommend, and below 10 clean data are distorted.
     sfreq : float | None
         Sampling rate in Hz. Without it the data are not spectrally shaped.
+    mask : array of bool, shape (n_times,) | None
+        Which samples to learn from, as :func:`choose_calibration` finds them; None
+        takes all. The filter runs through the others too, so that it does not ring
+        where they were left out.
+    boundaries : sequence of int
+        Samples before which the recording is interrupted. The filter starts anew, and
+        nothing spans them.
     options : CalibrationOptions | None
-        Window and rank.
+        Window, rank and kind of covariance.
 
     Returns
     -------
@@ -79,26 +115,31 @@ def calibrate_asr(
     """
     options = options or CalibrationOptions()
     check_cutoff(cutoff)
+    check_option("covariance", options.covariance, _COVARIANCES)
     data = _take_clean(clean_data)
-    window = choose_window(data.shape, sfreq, options.window_s)
-    kept, twins = _sort_channels(data)
-    used = data if len(kept) == len(data) else data[kept]
+    stretches = find_stretches(take_mask(mask, data.shape[1]), boundaries)
+    window = choose_window(len(data), stretches, sfreq, options.window_s)
+    used, spans = join_stretches(data, stretches)
+    kept, twins = _sort_channels(data, used)
+    used = _pick(used, kept)
     _warn_of_drift(used)
     shaped, sos, final = used, None, None
     if sfreq is not None:
         sos = design_shaping(sfreq)
-        start = np.zeros((len(sos), len(data), 2))
-        shaped, start[:, kept] = sosfilt(sos, used, zi=start[:, kept])
-        final = start[:, twins]
+        shaped, final = _shape(data, sos, boundaries)
+        shaped, _ = join_stretches(_pick(shaped, kept), stretches)
+        final = final[:, twins]
     rank, basis = _find_subspace(used, options)
-    stdevs, components = _find_components(basis.T @ shaped)
+    moment = _fit_median(_project(shaped, basis), spans, options)
+    stdevs, components = _find_components(moment)
     directions = basis @ components
-    starts = place_windows(data.shape[1], window)
-    _warn_of_few(len(starts), data.shape[1], rank, sfreq)
-    mu, sigma = _fit_amplitudes(directions.T @ shaped, starts, window)
+    starts = spread_windows(spans, window)
+    _warn_of_few(len(starts), int(np.diff(spans).sum()), rank, sfreq)
+    mu, sigma = _fit_amplitudes(directions, shaped, starts, window)
     raw = (directions * stdevs**2) @ directions.T  # what it is without shaping
     if sfreq is not None:
-        raw = _fit_median(used, n_start=_RAW_START)
+        raw = _fit_median(_project(used, basis), spans, options, n_start=_RAW_START)
+        raw = basis @ raw @ basis.T
     total = np.median(_window_power(used, starts, window), axis=1).sum()
     raw = raw * (total / np.trace(raw))  # the trace of the typical window
     return ASRState(
@@ -117,14 +158,19 @@ def calibrate_asr(
 
 
 def choose_window(
-    shape: tuple[int, ...], sfreq: float | None, window_s: float = 0.5
+    n_channels: int,
+    stretches: Int[np.ndarray, "stretches 2"],
+    sfreq: float | None,
+    window_s: float = 0.5,
 ) -> int:
     """Choose how many samples the windows of a calibration have.
 
     Parameters
     ----------
-    shape : tuple of int
-        Channels and times.
+    n_channels : int
+        Channels.
+    stretches : array of int, shape (n_stretches, 2)
+        The first sample of each stretch of data and the one after its last.
     sfreq : float | None
         Sampling rate in Hz; without it the window shrinks until 30 of them fit.
     window_s : float
@@ -137,10 +183,12 @@ def choose_window(
 
     Examples
     --------
-    >>> choose_window((4, 500), None), choose_window((4, 90000), 500.0)
-    (46, 250)
+    >>> choose_window(4, np.array([[0, 500]]), None)
+    46
+    >>> choose_window(4, np.array([[0, 90000]]), 500.0)
+    250
     """
-    n_channels, n_times = shape
+    n_times = int(np.diff(stretches).max(initial=0))
     if sfreq is not None:
         check_range("sfreq", sfreq, low=0.0, open_low=True, unit="Hz")
         check_range("window_s", window_s, low=0.0, open_low=True, unit="s")
@@ -150,7 +198,7 @@ def choose_window(
     else:
         least = max(8, 2 * n_channels)
         window = max(min(100, n_times // 2), least)
-        while window > least and len(place_windows(n_times, window)) < 30:
+        while window > least and len(spread_windows(stretches, window)) < 30:
             window -= 1
         needed = f"{least} samples, but have {n_times}"
     if not 1 < window < n_times:
@@ -169,11 +217,23 @@ def _take_clean(clean_data: Array) -> np.ndarray:
     return data
 
 
-def _sort_channels(data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _shape(
+    data: np.ndarray, sos: np.ndarray, boundaries: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Filter from silence after every boundary; the state is that of the end."""
+    shaped, last = np.empty_like(data), np.zeros((len(sos), len(data), 2))
+    edges = sorted({0, *map(int, boundaries), data.shape[1]})
+    for start, stop in pairwise(edges):
+        piece = data[:, start:stop]
+        shaped[:, start:stop], last = sosfilt(sos, piece, zi=np.zeros_like(last))
+    return shaped, last
+
+
+def _sort_channels(data: np.ndarray, used: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Find the channels that count, and for each channel whose result it gets."""
     twins = np.arange(len(data))
     first: dict[bytes, int] = {}
-    flat = np.ptp(data, axis=1) == 0
+    flat = np.ptp(used, axis=1) == 0
     for index in np.flatnonzero(~flat):
         twins[index] = first.setdefault(data[index].tobytes(), int(index))
     if flat.all():
@@ -187,6 +247,11 @@ def _sort_channels(data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
                 DataWarning,
             )
     return np.flatnonzero((twins == np.arange(len(data))) & ~flat), twins
+
+
+def _pick(data: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Take some channels, without a copy when they are all."""
+    return data if len(kept) == len(data) else data[kept]
 
 
 def _find_subspace(
@@ -211,15 +276,24 @@ def _find_subspace(
     return rank, vectors[:, : -rank - 1 : -1]
 
 
-def _find_components(data: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Find standard deviations, falling, and directions of the robust covariance."""
+def _find_components(moment: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find standard deviations, falling, and directions."""
     # Its weights are positive, so it has the rank of the data.
-    variances, vectors = np.linalg.eigh(_fit_median(data))
+    variances, vectors = np.linalg.eigh(moment)
     return np.sqrt(variances[::-1]), vectors[:, ::-1]
 
 
-def _fit_median(data: np.ndarray, n_start: int | None = None) -> np.ndarray:
-    result = fit_block_median(data, n_start=n_start)
+def _fit_median(
+    data: np.ndarray,
+    spans: np.ndarray,
+    options: CalibrationOptions,
+    n_start: int | None = None,
+) -> np.ndarray:
+    """Find the robust second moment."""
+    if options.covariance == "riemann-median":
+        result = fit_riemann_median(data, spans)
+    else:
+        result = fit_block_median(data, n_start=n_start)
     if not result.converged:
         warn_user(
             f"The robust covariance did not converge in {result.n_iter} rounds.",
@@ -228,18 +302,27 @@ def _fit_median(data: np.ndarray, n_start: int | None = None) -> np.ndarray:
     return result.covariance
 
 
+def _project(data: np.ndarray, basis: np.ndarray) -> np.ndarray:
+    """Take channels to the directions that are not empty, all when none is."""
+    return data if basis.shape[0] == basis.shape[1] else basis.T @ data
+
+
 def _fit_amplitudes(
-    components: np.ndarray, starts: np.ndarray, window: int
+    directions: np.ndarray, data: np.ndarray, starts: np.ndarray, window: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean and spread of each component's RMS in clean windows."""
-    rms = np.sqrt(_window_power(components, starts, window))
-    return locate_usual(rms)
+    powers = [  # some components at a time: together they are as large as the data
+        _window_power(directions[:, first : first + _SOME].T @ data, starts, window)
+        for first in range(0, directions.shape[1], _SOME)
+    ]
+    return locate_usual(np.sqrt(np.concatenate(powers)))
 
 
 def _window_power(data: np.ndarray, starts: np.ndarray, window: int) -> np.ndarray:
-    squares = data**2
-    means = [squares[:, one : one + window].mean(axis=1) for one in starts]
-    return np.stack(means, axis=1)
+    power = np.empty((len(data), len(starts)))
+    for one, row in zip(power, data, strict=True):
+        one[:] = sliding_window_view(row**2, window)[starts].mean(axis=1)
+    return power
 
 
 def _complete(directions: np.ndarray, kept: np.ndarray, n_channels: int) -> np.ndarray:

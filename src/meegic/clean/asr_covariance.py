@@ -10,13 +10,17 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from meegic.base.arrays import Array, precise
+from meegic.base.errors import InputError
+from meegic.math.spd_median import fit_covariance_median
 
 # A constant: a size chosen by the free memory would make the result depend on it.
 _BLOCK = 10
 _PIECE = 512  # blocks
+_PER_CHANNEL = 4  # samples of a longer block
+_SHRINKAGE = 1e-4
 _MAX_ENTRIES = 2**22
 
 
@@ -37,6 +41,46 @@ class BlockMedian:
     covariance: Float[np.ndarray, "channels channels"]
     n_iter: int
     converged: bool
+
+
+def join_stretches(
+    data: Float[np.ndarray, "channels times"], stretches: Int[np.ndarray, "stretches 2"]
+) -> tuple[Float[np.ndarray, "channels used"], Int[np.ndarray, "stretches 2"]]:
+    """Put stretches of a recording side by side, so that no block holds two of them.
+
+    Parameters
+    ----------
+    data : array, shape (n_channels, n_times)
+        The recording.
+    stretches : array of int, shape (n_stretches, 2)
+        The first sample of each stretch and the one after its last.
+
+    Returns
+    -------
+    joined : array, shape (n_channels, n_used)
+        The stretches, each filled up to whole blocks by its last sample; the data
+        themselves when they are one stretch.
+    spans : array of int, shape (n_stretches, 2)
+        Where the stretches lie in it.
+
+    Examples
+    --------
+    >>> data = np.arange(40.0)[None]
+    >>> joined, spans = join_stretches(data, np.array([[0, 10], [35, 40]]))
+    >>> print(joined[0, 10:], spans.tolist())
+    [35. 36. 37. 38. 39. 39. 39. 39. 39. 39.] [[0, 10], [10, 15]]
+    """
+    if stretches.tolist() == [[0, data.shape[1]]]:
+        return data, stretches
+    lengths = np.diff(stretches)[:, 0]
+    filled = -(-lengths // _BLOCK) * _BLOCK
+    places = [
+        np.minimum(np.arange(start, start + length), stop - 1)
+        for (start, stop), length in zip(stretches, filled, strict=True)
+    ]
+    begins = np.cumsum(filled) - filled
+    spans = np.stack([begins, begins + lengths], axis=1)
+    return data[:, np.concatenate(places)], spans
 
 
 def fit_block_median(
@@ -83,20 +127,73 @@ def fit_block_median(
     return BlockMedian(center, n_iter, bool(change < tolerance))
 
 
+def fit_riemann_median(
+    data: Float[np.ndarray, "channels times"], stretches: Int[np.ndarray, "stretches 2"]
+) -> BlockMedian:
+    """Find the affine-invariant median of the second moments of longer blocks.
+
+    Its blocks have four samples per channel, so that a moment has full rank, and each
+    moment is drawn a little towards a multiple of the identity. Second moments of
+    short blocks are too small in this geometry, by a common factor in directions of
+    the same spectrum, so the size of the result is not that of the data.
+
+    Parameters
+    ----------
+    data : array, shape (n_channels, n_times)
+        The recording, in any unit.
+    stretches : array of int, shape (n_stretches, 2)
+        The first sample of each stretch and the one after its last; what is left of
+        one after its last whole block is not used.
+
+    Returns
+    -------
+    BlockMedian
+        The median and whether it converged.
+
+    Examples
+    --------
+    >>> data = np.random.default_rng(0).standard_normal((2, 5000))
+    >>> data[:, :500] *= 100
+    >>> median = fit_riemann_median(data, np.array([[0, 5000]]))
+    >>> bool(np.trace(median.covariance) < 3)
+    True
+    """
+    n_channels, n_block = len(data), _PER_CHANNEL * len(data)
+    starts = [
+        start
+        for first, stop in stretches.tolist()
+        for start in range(first, stop - n_block + 1, n_block)
+    ]
+    pieces = [data[:, start : start + n_block] for start in starts]
+    moments = [one @ one.T / n_block for one in pieces if one.any()]
+    if not moments:
+        raise InputError(
+            f"clean_data must have a stretch of at least {n_block} samples, "
+            f"{_PER_CHANNEL} per channel, for covariance='riemann-median'.",
+            hint="Use more data, or covariance='geometric-median'.",
+        )
+    covariances = np.stack(moments)
+    size = np.trace(covariances, axis1=1, axis2=2) / n_channels
+    covariances *= 1 - _SHRINKAGE
+    covariances += _SHRINKAGE * size[:, None, None] * np.eye(n_channels)
+    found = fit_covariance_median(covariances)
+    return BlockMedian(found.state, int(found.n_iter), bool(found.converged))
+
+
 def _cut(data: np.ndarray) -> list[np.ndarray]:
     """Cut into pieces that fit into a cache: channels by samples by blocks.
 
     Blocks lie side by side, so that sums over their samples are sums of rows.
     """
     n_channels, n_times = data.shape
-    n_blocks = -(-n_times // _BLOCK)
-    filled = [(0, 0), (0, n_blocks * _BLOCK - n_times)]
-    data = np.pad(np.asarray(data, np.float64), filled, mode="edge")
-    blocks = data.reshape(n_channels, n_blocks, _BLOCK).swapaxes(1, 2)
-    return [
-        np.ascontiguousarray(blocks[:, :, first : first + _PIECE])
-        for first in range(0, n_blocks, _PIECE)
-    ]
+    pieces = []
+    for first in range(0, n_times, _PIECE * _BLOCK):
+        piece = data[:, first : first + _PIECE * _BLOCK].astype(np.float64)
+        short = -piece.shape[1] % _BLOCK
+        piece = np.pad(piece, [(0, 0), (0, short)], mode="edge")
+        blocks = piece.reshape(n_channels, -1, _BLOCK).swapaxes(1, 2)
+        pieces.append(np.ascontiguousarray(blocks))
+    return pieces
 
 
 def _thin(pieces: list[np.ndarray], n_start: int | None) -> list[np.ndarray]:

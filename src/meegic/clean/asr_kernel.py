@@ -50,6 +50,8 @@ class Plan:
         How many of the weakest directions are always kept.
     soft : float | None
         Width of the soft cutoff in units of log power; None cuts hard.
+    padding : 'odd' | 'even'
+        How the end is continued.
     """
 
     basis: Float[Array, "channels components"]
@@ -62,6 +64,7 @@ class Plan:
     n_ahead: int = field(metadata={"static": True})
     n_always: int = field(metadata={"static": True})
     soft: float | None = field(metadata={"static": True})
+    padding: str = field(default="odd", metadata={"static": True})
 
 
 class Past(NamedTuple):

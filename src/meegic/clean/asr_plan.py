@@ -15,6 +15,8 @@ from meegic.clean.asr_kernel import Plan
 from meegic.clean.asr_state import ASRState
 from meegic.clean.windows import round_half_up
 
+_MUCH = 0.5  # of the data
+
 
 @dataclass(frozen=True)
 class ASROptions:
@@ -34,6 +36,10 @@ class ASROptions:
     reconstruct_with : 'shaped' | 'raw'
         Which covariance of clean data the reconstruction conditions on. 'raw' has the
         smaller error; 'shaped' is what the publications do.
+    padding : 'odd' | 'even'
+        How the end is continued: reflected in the end point, as the publications do,
+        or in the end time. The point reflection steps where the data do not end at
+        zero, and that step may look like an artifact.
     """
 
     window_size: int = 100
@@ -42,6 +48,7 @@ class ASROptions:
     soft: float | None = None
     initial: str = "calibration"
     reconstruct_with: str = "shaped"
+    padding: str = "odd"
 
 
 def make_plan(state: ASRState, options: ASROptions) -> Plan:
@@ -86,6 +93,7 @@ def make_plan(state: ASRState, options: ASROptions) -> Plan:
         n_ahead=round_half_up(window / 2),
         n_always=rank - round_half_up(options.max_dims * rank) - 1,
         soft=None if options.soft is None else float(options.soft),
+        padding=options.padding,
     )
 
 
@@ -106,6 +114,28 @@ def start_filter(
     return state.filter_state * (1.0 if options.initial == "calibration" else 0.0)
 
 
+def warn_of_loss(
+    n_removed: Float[np.ndarray, " windows"], plan: Plan, kind: str = ""
+) -> None:
+    """Warn where most of the data lost as many dimensions as they may.
+
+    Examples
+    --------
+    >>> from meegic.clean.asr_calibration import calibrate_asr
+    >>> data = np.random.default_rng(0).standard_normal((8, 2000))
+    >>> plan = make_plan(calibrate_asr(data, cutoff=20.0), ASROptions())
+    >>> warn_of_loss(np.array([0.0, 0.0, 6.0]), plan)
+    """
+    most = plan.basis.shape[1] - max(plan.n_always, 0)
+    share = np.mean(n_removed >= most)
+    if share > _MUCH:
+        warn_user(
+            f"ASR removed as many dimensions as it may, {most}, from {share:.0%} of "
+            f"the {kind}data. They need the unit and high-pass of the calibration.",
+            DataWarning,
+        )
+
+
 def _check_options(options: ASROptions) -> None:
     check_count("window_size", options.window_size, low=2)
     check_count("step_size", options.step_size)
@@ -120,6 +150,7 @@ def _check_options(options: ASROptions) -> None:
         check_range("soft", options.soft, low=0.0, open_low=True)
     check_option("initial", options.initial, ["calibration", "zero"])
     check_option("reconstruct_with", options.reconstruct_with, ["shaped", "raw"])
+    check_option("padding", options.padding, ["odd", "even"])
 
 
 def _lengthen_window(window: int, n_channels: int) -> int:

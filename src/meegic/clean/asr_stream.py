@@ -46,8 +46,8 @@ class ASRStream:
     """Clean a recording piece by piece, as it is recorded.
 
     The pieces may have any lengths: what comes out, joined, is bit for bit what
-    :func:`apply_asr` gives for the whole recording. The output lags behind by the
-    lookahead and up to one step.
+    :func:`apply_reported_asr` gives for the whole recording, with the same options. The
+    output lags behind by the lookahead and up to one step.
 
     Parameters
     ----------
@@ -195,7 +195,7 @@ def push_samples(
 
 
 def finish_samples(plan: Plan, sos: np.ndarray | None, here: Position) -> list[Step]:
-    """Continue the recording by its reflection, and process what is left.
+    """Continue the recording beyond its end, and process what is left.
 
     Parameters
     ----------
@@ -226,8 +226,9 @@ def finish_samples(plan: Plan, sos: np.ndarray | None, here: Position) -> list[S
             f"{here.n_taken}.",
             hint="Pass a longer recording or a shorter window.",
         )
-    reflection = 2 * here.tail[:, -1:] - here.tail[:, -2 : -plan.n_ahead - 2 : -1]
-    here, steps = push_samples(plan, sos, here, reflection)
+    here, steps = push_samples(
+        plan, sos, here, np.asarray(continue_end(plan, here.tail))
+    )
     n_left = here.delayed.shape[1] - plan.n_ahead
     if n_left:
         recent = here.shaped[:, -plan.n_window :].copy()
@@ -236,6 +237,21 @@ def finish_samples(plan: Plan, sos: np.ndarray | None, here: Position) -> list[S
             step = conclude(plan, here.past, recent, old)
             steps.append(_without_lead(step, here.n_given))
     return steps
+
+
+def continue_end(plan: Plan, tail: Array) -> Array:
+    """Continue data by as many samples as the output lags behind.
+
+    Examples
+    --------
+    >>> ones = np.ones(1)
+    >>> plan = Plan(ones[:, None], ones, ones[:, None], 0 * ones, np.zeros(1, int),
+    ...             n_window=4, n_step=2, n_ahead=2, n_always=0, soft=None)
+    >>> continue_end(plan, np.array([[1.0, 2.0, 4.0]]))
+    array([[6., 7.]])
+    """
+    mirrored = tail[:, -2 : -plan.n_ahead - 2 : -1]
+    return mirrored if plan.padding == "even" else 2 * tail[:, -1:] - mirrored
 
 
 def take_piece(data: Array, n_channels: int) -> Float[np.ndarray, "channels times"]:

@@ -366,7 +366,8 @@ def _collect(
     if len(bad) > 0.75 * len(noise):
         raise InputError(
             f"{len(bad)} of {len(noise)} channels would be bad.",
-            hint="Check the montage: positions of other channels predict nothing.",
+            hint="Check the montage, the reference and the high-pass: most channels "
+            "are like no other.",
         )
     reasons = {
         index: tuple(word for word, rows in found.items() if index in rows)

@@ -10,13 +10,14 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Float
 from scipy.fft import next_fast_len
-from scipy.signal import oaconvolve, sosfilt, sosfiltfilt, tf2sos, upfirdn
+from scipy.signal import oaconvolve, tf2sos, upfirdn
 
 from meegic.base.arrays import Array, keep_kind, precise
 from meegic.base.checks import check_finite, check_option
 from meegic.base.errors import InputError, OptionError, ShapeError
 from meegic.clean.filter_design import Filter, prepare_sos
 from meegic.math.iir import BlockFilter, filter_forward, filter_zero_phase
+from meegic.math.sections import filter_sections, filter_sections_both_ways
 from meegic.math.traced_iir import differentiate_precisely, trace_companion
 
 # From here on a convolution is done through the Fourier transform.
@@ -107,8 +108,8 @@ def apply_filter(
 @keep_kind
 def filter_data(
     data: Array,
-    b: Array,
-    a: Array,
+    b: Array | tuple[float, ...],
+    a: Array | tuple[float, ...],
     *,
     zi: Array | None = None,
     return_zf: bool = False,
@@ -168,8 +169,8 @@ def filter_data(
 
 
 def lfilter(
-    b: Array,
-    a: Array,
+    b: Array | tuple[float, ...],
+    a: Array | tuple[float, ...],
     x: Array,
     *,
     zi: Array | None = None,
@@ -204,14 +205,14 @@ def lfilter(
 def _run_sections(
     data: Array, sos: Array | None, blocks: BlockFilter, zi: Array | None
 ) -> tuple[Array, Array]:
-    """Filter forward; float64 of NumPy by SciPy, which is faster there."""
-    ours = isinstance(zi, jax.Array) or not _is_double(data)
-    if ours or not isinstance(sos, np.ndarray):
+    """Filter forward; arrays of NumPy by SciPy, which is faster there."""
+    if isinstance(data, jax.Array) or isinstance(zi, jax.Array):
         return filter_forward(blocks, data, zi=zi)
-    shape = (len(sos), *data.shape[:-1], 2)
-    zi = np.zeros(shape) if zi is None else zi
-    _check_state(zi, shape)
-    return sosfilt(sos, data, zi=zi)
+    if not isinstance(sos, np.ndarray):
+        return filter_forward(blocks, data, zi=zi)
+    if zi is not None:
+        _check_state(zi, (len(sos), *data.shape[:-1], 2))
+    return filter_sections(sos, data, zi)
 
 
 def _run_both_ways(
@@ -219,9 +220,9 @@ def _run_both_ways(
 ) -> Array:
     """Filter in both directions, each from the steady state of its first sample."""
     n = 0 if padding == "none" else blocks.n_padding
-    if _is_double(data) and isinstance(sos, np.ndarray):
-        padtype = None if padding == "none" else padding
-        return sosfiltfilt(sos, data, padtype=padtype, padlen=n)
+    if isinstance(data, np.ndarray) and isinstance(sos, np.ndarray):
+        how = None if padding == "none" else padding
+        return filter_sections_both_ways(sos, data, padding=how, n_padding=n)
     if padding == "odd":
         return filter_zero_phase(blocks, data)
     with precise():
@@ -326,10 +327,6 @@ def _factor(b_bytes: bytes, a_bytes: bytes) -> np.ndarray:
     return sos
 
 
-def _is_double(data: Array) -> bool:
-    return isinstance(data, np.ndarray) and data.dtype == np.float64
-
-
 def _check_signals(data: Array) -> None:
     """Refuse no samples, and where values are known those that are not finite."""
     if data.ndim == 0 or data.size == 0:
@@ -338,8 +335,9 @@ def _check_signals(data: Array) -> None:
         check_finite("data", np.asarray(data))
 
 
-def _check_coefficients(name: str, values: Array) -> Array:
+def _check_coefficients(name: str, values: Array | tuple) -> Array:
     """Take a row of numbers, in float64 where they are known."""
+    values = np.asarray(values) if isinstance(values, tuple) else values
     if values.ndim != 1 or values.size == 0:
         raise OptionError(
             f"{name} must be a row of at least one number, but has shape "

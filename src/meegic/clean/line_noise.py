@@ -5,16 +5,21 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from scipy.ndimage import convolve1d
 from scipy.signal.windows import hann
 
 from meegic.base.arrays import Array
 from meegic.base.checks import check_count, check_data, check_finite, check_range
 from meegic.base.errors import InputError
+from meegic.base.spans import find_spans
+from meegic.clean.windows import take_mask
 from meegic.math.robust import mad
 
 _SEGMENT_S = 1.0
+
+FEWEST = 2
+"""From how many whole seconds the filters can be learned."""
 
 # A component with most of its power at the line is line noise, whatever the others are.
 _CERTAIN = 0.5
@@ -26,6 +31,7 @@ def remove_line_noise(
     line_freq: float = 50.0,
     *,
     n_remove: int | None = None,
+    good: np.ndarray | None = None,
 ) -> Float[Array, "channels times"]:
     """Take off the line and its harmonics by spatial filters, not by a notch [1]_.
 
@@ -44,6 +50,9 @@ def remove_line_noise(
     n_remove : int | None
         How many components to remove. ``None`` removes those whose share of power at
         the line is an outlier or more than half, at most a quarter of the channels.
+    good : array of bool, shape (n_times,) | None
+        Samples from which the filters are learned, two whole seconds at least; None
+        takes all. The others are cleaned as well.
 
     Returns
     -------
@@ -69,22 +78,43 @@ def remove_line_noise(
     check_range(
         "line_freq", line_freq, low=2.0, high=sfreq / 2, open_high=True, unit="Hz"
     )
-    if values.shape[1] < 2 * _SEGMENT_S * sfreq:
+    mask = take_mask(good, values.shape[1], name="good")
+    starts = place_segments(mask, sfreq)
+    if len(starts) < FEWEST:
         raise InputError(
-            f"data must have at least {2 * _SEGMENT_S:g} s, but have "
-            f"{values.shape[1] / sfreq:g} s."
+            f"data must have at least {FEWEST} whole seconds to learn from, but have "
+            f"{len(starts)} in {mask.sum() / sfreq:g} s.",
+            hint="Use a longer recording, or mark less of it as bad.",
         )
     if n_remove is not None:
         check_count("n_remove", n_remove, low=0, high=len(values))
     slow = _smooth(values.astype(np.float64), sfreq, line_freq)
     rest = values - slow
-    found = _find_components(rest, sfreq, line_freq)
+    found = _find_components(rest, starts, sfreq, line_freq)
     count = _count_line(found.shares, len(values)) if n_remove is None else n_remove
     line = found.patterns[:, :count] @ (found.filters[:count] @ rest)
     cleaned = (values - line).astype(values.dtype)
     if isinstance(data, jax.Array):
         return jnp.asarray(cleaned, data.dtype)
     return cleaned
+
+
+def place_segments(
+    good: Bool[np.ndarray, " times"], sfreq: float
+) -> Int[np.ndarray, " segments"]:
+    """List where whole seconds begin, one after the other in each good stretch.
+
+    Examples
+    --------
+    >>> place_segments(np.arange(50) != 25, 10.0)
+    array([ 0, 10, 26, 36])
+    """
+    n_segment = round(_SEGMENT_S * sfreq)
+    placed = [
+        np.arange(start, stop - n_segment + 1, n_segment)
+        for start, stop in find_spans(good)
+    ]
+    return np.concatenate([np.zeros(0, int), *placed])
 
 
 class _Components(NamedTuple):
@@ -119,9 +149,11 @@ def _smooth(data: np.ndarray, sfreq: float, line_freq: float) -> np.ndarray:
     return smooth
 
 
-def _find_components(rest: np.ndarray, sfreq: float, line_freq: float) -> _Components:
+def _find_components(
+    rest: np.ndarray, starts: np.ndarray, sfreq: float, line_freq: float
+) -> _Components:
     """Maximise the share of power at the line, by joint diagonalisation."""
-    total, line = _measure_power(rest, sfreq, line_freq)
+    total, line = _measure_power(rest, starts, sfreq, line_freq)
     values, vectors = np.linalg.eigh(total)
     filled = values > 1e-9 * max(values[-1], 0.0)
     scales = np.sqrt(values[filled])
@@ -133,16 +165,14 @@ def _find_components(rest: np.ndarray, sfreq: float, line_freq: float) -> _Compo
 
 
 def _measure_power(
-    rest: np.ndarray, sfreq: float, line_freq: float
+    rest: np.ndarray, starts: np.ndarray, sfreq: float, line_freq: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Covariance of all of the data, and of what lies at the line, over segments."""
     n_segment = round(_SEGMENT_S * sfreq)
-    n_segments = rest.shape[1] // n_segment
-    peak = np.abs(rest).max()
-    segments = rest[:, : n_segments * n_segment] / (peak if peak > 0 else 1.0)
-    segments = segments.reshape(len(rest), n_segments, n_segment)
+    segments = rest[:, starts[:, None] + np.arange(n_segment)]
+    peak = np.abs(segments).max()
     window = hann(n_segment, sym=False)
-    segments = segments * window
+    segments *= window / (peak if peak > 0 else 1.0)
     angles = np.outer(np.arange(n_segment), _list_harmonics(sfreq, line_freq))
     lines = (segments @ np.exp(-2j * np.pi * angles / sfreq)).reshape(len(rest), -1)
     flat = segments.reshape(len(rest), -1)

@@ -13,6 +13,7 @@ from meegic.base.checks import check_data, check_finite, check_range, check_shap
 from meegic.base.errors import DataWarning, InputError
 from meegic.clean.filter import apply_filter
 from meegic.clean.filter_design import Filter, design_filter
+from meegic.clean.windows import take_mask
 
 BAND = (110.0, 140.0)
 """Where muscles are louder than the brain and the line, in Hz."""
@@ -22,7 +23,7 @@ def muscle_score(
     data: Array,
     sfreq: float,
     *,
-    good: Array | None = None,
+    good: np.ndarray | None = None,
     freqs: tuple[float, float] = BAND,
     reference: Array | None = None,
 ) -> Float[np.ndarray, " times"]:
@@ -65,12 +66,12 @@ def muscle_score(
     data = check_data("data", data)
     check_finite("data", data)
     band = _design_band(freqs, sfreq)
-    counted = np.ones(data.shape[1], bool) if good is None else np.asarray(good)
-    check_shape("good", counted, (data.shape[1],))
+    counted = take_mask(good, data.shape[1], name="good")
     if not counted.any():
         raise InputError("good must mark at least one sample, but marks none.")
     usual = data if reference is None else check_data("reference", reference)
     check_shape("reference", usual, (len(data), None))
+    check_finite("reference", usual)
     total = np.zeros(int(counted.sum()))
     for index, row in enumerate(data):
         envelope = _measure_envelope(row, band)[counted]

@@ -11,6 +11,7 @@ from meegic.base.arrays import Array
 from meegic.base.checks import check_data, check_finite, check_range, check_shape
 from meegic.base.errors import InputError
 from meegic.clean.muscle import find_muscle, muscle_score
+from meegic.clean.windows import take_mask
 from meegic.math.linalg import numerical_rank
 from meegic.math.robust import mad
 from meegic.math.spectra import Spectrum, band_power, welch_power
@@ -117,10 +118,10 @@ def compute_quality(
     before: Array,
     after: Array,
     sfreq: float,
-    mask: Array | None = None,
+    mask: np.ndarray | None = None,
     truth: Array | None = None,
     *,
-    kinds: Mapping[str, Array] | None = None,
+    kinds: Mapping[str, np.ndarray] | None = None,
     dims_removed: Array | None = None,
     line_freq: float = 50.0,
 ) -> Quality:
@@ -160,14 +161,14 @@ def compute_quality(
     after = _take_data("after", after, before.shape)
     n_times = before.shape[1]
     check_range("sfreq", sfreq, low=0.0, open_low=True, unit="Hz")
-    marked = _take_mask("mask", mask, n_times)
+    marked = np.zeros(n_times, bool) if mask is None else take_mask(mask, n_times)
     window_s = min(4.0, n_times / sfreq)
     spectra = [welch_power(one, sfreq, window_s=window_s) for one in (before, after)]
     scores = None
     if truth is not None:
         where = {"all": marked if mask is not None else ~marked}
         for kind, one in (kinds or {}).items():
-            where[kind] = _take_mask(f"kinds[{kind!r}]", one, n_times)
+            where[kind] = take_mask(one, n_times, name=f"kinds[{kind!r}]")
         truth = _take_data("truth", truth, before.shape)
         scores = _score_truth(before, after, truth, where, sfreq)
     return Quality(
@@ -200,14 +201,6 @@ def _take_data(
             hint="Compare a recording that has signals.",
         )
     return values
-
-
-def _take_mask(name: str, mask: Array | None, n_times: int) -> np.ndarray:
-    mask = np.zeros(n_times, bool) if mask is None else np.asarray(mask)
-    check_shape(name, mask, (n_times,))
-    if mask.dtype != bool:
-        raise InputError(f"{name} must hold True and False, but has {mask.dtype}.")
-    return mask
 
 
 def _compare(measure: Callable, before: np.ndarray, after: np.ndarray) -> Change:

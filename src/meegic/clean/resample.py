@@ -9,18 +9,20 @@ extended length is one that both rates divide, so that no time axis is stretched
 from fractions import Fraction
 from functools import lru_cache, partial
 from math import ceil, gcd
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.fft
 from jax.core import Tracer
 from jaxtyping import Float
-from scipy.fft import next_fast_len
 from scipy.signal import firwin, kaiserord
 
 from meegic.base.arrays import Array, keep_kind, precise
 from meegic.base.checks import check_count, check_finite, check_range
 from meegic.base.errors import OptionError, ShapeError
+from meegic.base.threads import spread_over_threads
 
 _ATTENUATION_DB = 110.0
 _PASS = 0.9  # of the smaller Nyquist frequency, where the stop band starts
@@ -80,13 +82,14 @@ def resample_poly(
     if up == down:
         return x
     with precise():
+        xp: Any = np if isinstance(x, np.ndarray) else jnp
         turned = axis not in (-1, x.ndim - 1)  # turning nothing would copy in JAX
-        rows = jnp.moveaxis(x, axis, -1) if turned else x
+        rows = xp.moveaxis(x, axis, -1) if turned else x
         if window is None:
             resampled = _resample_by_fourier(rows, up, down)
         else:
             resampled = _resample_by_taps(rows, _check_taps(window), up, down)
-        return jnp.moveaxis(resampled, -1, axis) if turned else resampled
+        return xp.moveaxis(resampled, -1, axis) if turned else resampled
 
 
 def resample_minimal(
@@ -158,32 +161,56 @@ def find_ratio(original_sfreq: float, target_sfreq: float) -> Fraction:
     return ratio
 
 
-def _resample_by_fourier(rows: Array, up: int, down: int) -> jax.Array:
+def _resample_by_fourier(rows: Array, up: int, down: int) -> Array:
     """Filter, and cut or fill, the spectrum of the extended signals."""
     # What the filter sees at either side, in whole periods of both rates.
     n_side = ceil(_n_taps(max(up, down)) / 2 / up / down)
-    n_periods = next_fast_len(2 * n_side + ceil(rows.shape[-1] / down), real=True)
+    n_periods = scipy.fft.next_fast_len(
+        2 * n_side + ceil(rows.shape[-1] / down), real=True
+    )
     gains = _find_response(n_periods * min(up, down)) * (up / down)
-    gains = jnp.asarray(gains, rows.dtype)
-    return _filter_spectra(rows, gains, up, down, n_side, n_periods)
+    gains = gains.astype(rows.dtype)
+    if isinstance(rows, np.ndarray):
+        return _spread_rows(rows, gains, up, down, n_side, n_periods)
+    return _map_rows(rows, gains, up, down, n_side, n_periods)
 
 
 @partial(jax.jit, static_argnums=range(2, 6))
-def _filter_spectra(
-    rows: Array, gains: Array, up: int, down: int, n_side: int, n_periods: int
+def _map_rows(
+    rows: jax.Array, gains: Array, up: int, down: int, n_side: int, n_periods: int
 ) -> jax.Array:
-    n_times = rows.shape[-1]
-    before = n_side * down
-    kept = slice(n_side * up, n_side * up + ceil(n_times * up / down))
+    def resample(row: jax.Array) -> Array:
+        return _filter_spectrum(row, gains, up, down, n_side, n_periods)
 
-    def resample(row: jax.Array) -> jax.Array:
-        longer = _extend(row, before, n_periods * down - before - n_times)
-        spectrum = jnp.fft.rfft(longer)[: len(gains)] * gains
-        return jnp.fft.irfft(spectrum, n_periods * up)[kept]
-
-    flat = rows.reshape(-1, n_times)
+    flat = rows.reshape(-1, rows.shape[-1])
     resampled = jax.lax.map(resample, flat, batch_size=_N_ROWS)
     return resampled.reshape(*rows.shape[:-1], -1)
+
+
+def _spread_rows(
+    rows: np.ndarray, gains: np.ndarray, up: int, down: int, n_side: int, n_periods: int
+) -> np.ndarray:
+    """Resample by SciPy, which needs no program for each length."""
+    flat = rows.reshape(-1, rows.shape[-1])
+    resampled = np.empty((len(flat), ceil(flat.shape[1] * up / down)), rows.dtype)
+
+    def resample(index: int) -> None:
+        row = flat[index]
+        resampled[index] = _filter_spectrum(row, gains, up, down, n_side, n_periods)
+
+    spread_over_threads(resample, range(len(flat)))
+    return resampled.reshape(*rows.shape[:-1], -1)
+
+
+def _filter_spectrum(
+    row: Array, gains: Array, up: int, down: int, n_side: int, n_periods: int
+) -> Array:
+    fft: Any = scipy.fft if isinstance(row, np.ndarray) else jnp.fft
+    n_times, before = len(row), n_side * down
+    longer = _extend(row, before, n_periods * down - before - n_times)
+    spectrum = fft.rfft(longer)[: len(gains)] * gains
+    resampled = fft.irfft(spectrum, n_periods * up)
+    return resampled[n_side * up :][: ceil(n_times * up / down)]
 
 
 @lru_cache(maxsize=16)
@@ -216,7 +243,7 @@ def _resample_by_taps(rows: Array, taps: jax.Array, up: int, down: int) -> jax.A
     rows = jnp.asarray(rows)
     n_times, half = rows.shape[-1], len(taps) // 2
     n_side = ceil(half / up)
-    longer = _extend(rows, n_side, n_side)
+    longer = jnp.asarray(_extend(rows, n_side, n_side))
     n_out = ceil(n_times * up / down)
     # Of the diluted samples, those that the first and the last output see.
     first = n_side * up - half
@@ -233,15 +260,16 @@ def _resample_by_taps(rows: Array, taps: jax.Array, up: int, down: int) -> jax.A
     return convolved.reshape(*rows.shape[:-1], n_out)
 
 
-def _extend(rows: jax.Array, before: int, after: int) -> jax.Array:
+def _extend(rows: Array, before: int, after: int) -> Array:
     """Reflect in the end points as far as there are samples, then hold the value."""
+    xp = np if isinstance(rows, np.ndarray) else jnp
     most = rows.shape[-1] - 1
     reflected = min(before, most), min(after, most)
     held = before - reflected[0], after - reflected[1]
     keep = [(0, 0)] * (rows.ndim - 1)
     if most:
-        rows = jnp.pad(rows, [*keep, reflected], mode="reflect", reflect_type="odd")
-    return jnp.pad(rows, [*keep, held], mode="edge")
+        rows = xp.pad(rows, [*keep, reflected], mode="reflect", reflect_type="odd")
+    return xp.pad(rows, [*keep, held], mode="edge")
 
 
 def _check_taps(window: Array) -> jax.Array:

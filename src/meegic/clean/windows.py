@@ -1,6 +1,7 @@
 """Clean windows: which samples may serve as a model of clean data."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -8,8 +9,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from meegic.base.alerts import warn_user
 from meegic.base.arrays import Array
-from meegic.base.checks import check_data, check_finite, check_range
+from meegic.base.checks import check_data, check_finite, check_range, check_shape
 from meegic.base.errors import DataWarning, InputError
+from meegic.base.spans import mark_spans
 from meegic.math.robust import fit_generalized_gaussian, mad
 
 FEWEST = 60
@@ -24,6 +26,8 @@ def find_clean_windows(
     z_limits: tuple[float, float] = (-3.5, 5.0),
     window_s: float = 1.0,
     overlap: float = 0.66,
+    mask: np.ndarray | None = None,
+    boundaries: Sequence[int] = (),
 ) -> Bool[np.ndarray, " times"]:
     """Mark the samples outside of windows in which too many channels are unusual.
 
@@ -46,11 +50,15 @@ def find_clean_windows(
         Length of a window in seconds.
     overlap : float
         Which fraction of a window the next one repeats.
+    mask : array of bool, shape (n_times,) | None
+        Which samples count; None takes all.
+    boundaries : sequence of int
+        Samples before which the recording is interrupted; no window spans them.
 
     Returns
     -------
     array of bool, shape (n_times,)
-        True where the data are clean; False throughout when no window is.
+        False in unusual windows and outside of the mask.
 
     References
     ----------
@@ -66,6 +74,55 @@ def find_clean_windows(
     (np.False_, np.True_)
     """
     data = check_data("data", data)
+    used = take_mask(mask, data.shape[1])
+    starts, bad = judge_windows(
+        data,
+        sfreq,
+        find_stretches(used, boundaries),
+        max_bad_channels=max_bad_channels,
+        z_limits=z_limits,
+        window_s=window_s,
+        overlap=overlap,
+    )
+    spans = np.stack([starts, starts + round_half_up(window_s * sfreq)], axis=1)
+    return used & ~mark_spans(spans[bad], len(used))
+
+
+def judge_windows(
+    data: Array,
+    sfreq: float,
+    stretches: Int[np.ndarray, "stretches 2"],
+    *,
+    max_bad_channels: float,
+    z_limits: tuple[float, float],
+    window_s: float,
+    overlap: float = 0.66,
+) -> tuple[Int[np.ndarray, " windows"], Bool[np.ndarray, " windows"]]:
+    """Place windows in stretches of the data, and tell which are unusual.
+
+    Parameters
+    ----------
+    data, sfreq, max_bad_channels, z_limits, window_s, overlap
+        As in `find_clean_windows`.
+    stretches : array of int, shape (n_stretches, 2)
+        The first sample of each and the one after its last.
+
+    Returns
+    -------
+    starts : array of int, shape (n_windows,)
+        The first sample of every window.
+    bad : array of bool, shape (n_windows,)
+        Whether too many channels are unusual in it.
+
+    Examples
+    --------
+    >>> data = np.random.default_rng(0).standard_normal((4, 3000))
+    >>> options = {"max_bad_channels": 0.2, "z_limits": (-9, 9), "window_s": 1.0}
+    >>> starts, bad = judge_windows(data, 100.0, np.array([[0, 3000]]), **options)
+    >>> len(starts), bad.any()
+    (86, np.False_)
+    """
+    data = check_data("data", data)
     check_finite("data", data)
     check_range("sfreq", sfreq, low=0.0, open_low=True, unit="Hz")
     check_range("window_s", window_s, low=2 / sfreq, unit="s")
@@ -73,19 +130,91 @@ def find_clean_windows(
     n_allowed = _count_allowed(max_bad_channels, len(data))
     low, high = _take_limits(z_limits)
     n_window = round_half_up(window_s * sfreq)
-    if data.shape[1] <= n_window:
+    starts = spread_windows(stretches, n_window, overlap)
+    if not len(starts):
+        longest = np.diff(stretches).max(initial=0) / sfreq
         raise InputError(
             f"data must be longer than one window of {window_s:g} s, but have "
-            f"{data.shape[1] / sfreq:g} s.",
+            f"{longest:g} s.",
             hint="Use a longer recording or shorter windows.",
         )
-    starts = place_windows(data.shape[1], n_window, overlap)
     scores = np.sort(_score_windows(data, starts, n_window), axis=0)
-    bad = (scores[-1 - n_allowed] > high) | (scores[n_allowed] < low)
-    clean = np.ones(data.shape[1], bool)
-    for start in starts[bad]:
-        clean[start : start + n_window] = False
-    return clean
+    return starts, (scores[-1 - n_allowed] > high) | (scores[n_allowed] < low)
+
+
+def take_mask(
+    mask: np.ndarray | None, n_times: int, name: str = "mask"
+) -> Bool[np.ndarray, " times"]:
+    """Take a mask of samples, or all of them.
+
+    Examples
+    --------
+    >>> take_mask(None, 2)
+    array([ True,  True])
+    """
+    if mask is None:
+        return np.ones(n_times, bool)
+    mask = np.asarray(mask)
+    check_shape(name, mask, (n_times,))
+    if mask.dtype != bool:
+        raise InputError(
+            f"{name} must hold True or False, but its dtype is {mask.dtype}.",
+            hint="Pass a boolean array with one value per sample.",
+        )
+    return mask
+
+
+def find_stretches(
+    mask: Bool[np.ndarray, " times"], boundaries: Sequence[int] = ()
+) -> Int[np.ndarray, "stretches 2"]:
+    """List the runs of true samples that no boundary interrupts.
+
+    Parameters
+    ----------
+    mask : array of bool, shape (n_times,)
+        Which samples.
+    boundaries : sequence of int
+        Samples before which the recording is interrupted.
+
+    Returns
+    -------
+    array of int, shape (n_stretches, 2)
+        The first sample of each and the one after its last.
+
+    Examples
+    --------
+    >>> find_stretches(np.array([True, True, False, True]), [1]).tolist()
+    [[0, 1], [1, 2], [3, 4]]
+    """
+    places = np.asarray(boundaries, int)
+    if places.size and not (places.min() >= 0 and places.max() <= len(mask)):
+        raise InputError(
+            f"boundaries must be samples between 0 and {len(mask)}, but got "
+            f"{places.tolist()}."
+        )
+    broken = np.zeros(len(mask) + 1, bool)
+    broken[places] = True
+    before, after = np.append(False, mask[:-1]), np.append(mask[1:], False)
+    starts = np.flatnonzero(mask & (broken[:-1] | ~before))
+    stops = np.flatnonzero(mask & (broken[1:] | ~after)) + 1
+    return np.stack([starts, stops], axis=1)
+
+
+def spread_windows(
+    stretches: Int[np.ndarray, "stretches 2"], n_window: int, overlap: float = 0.66
+) -> Int[np.ndarray, " windows"]:
+    """List where overlapping windows begin in each stretch.
+
+    Examples
+    --------
+    >>> spread_windows(np.array([[0, 150], [200, 250], [300, 450]]), 100).tolist()
+    [0, 34, 300, 334]
+    """
+    placed = [
+        start + place_windows(stop - start, n_window, overlap)
+        for start, stop in stretches.tolist()
+    ]
+    return np.concatenate([np.zeros(0, int), *placed])
 
 
 def place_windows(

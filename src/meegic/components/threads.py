@@ -1,4 +1,4 @@
-"""How many processors compute, and who shares them."""
+"""Work on all processors at once, and who shares them with BLAS."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -9,22 +9,7 @@ from threading import Lock
 
 from threadpoolctl import OpenBLASController, threadpool_limits
 
-
-@cache
-def count_threads() -> int:
-    """Count the processors that this process may use; OMP_NUM_THREADS lowers it.
-
-    Examples
-    --------
-    >>> count_threads() >= 1
-    True
-    """
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
-    available = allowed or os.cpu_count() or 1
-    wanted = os.environ.get("OMP_NUM_THREADS", "")
-    return (
-        min(available, int(wanted)) if wanted.isdigit() and int(wanted) else available
-    )
+from meegic.base.threads import count_threads
 
 
 def run_on_threads(work: Callable[[], None]) -> None:

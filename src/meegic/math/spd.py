@@ -53,7 +53,7 @@ def riemannian_distance(
     >>> print(riemannian_distance(jnp.eye(2), jnp.diag(jnp.array([1.0, jnp.e]))))
     1.0
     """
-    a, b = _as_spd("a", a), _as_spd("b", b)
+    a, b = take_spd("a", a), take_spd("b", b)
     values, _ = eigh_safe(_whiten(b, jnp.linalg.cholesky(a)))
     square = (jnp.log(values) ** 2).sum(axis=-1)
     apart = square > 0
@@ -82,7 +82,7 @@ def log_map(
     [[0. 0.]
      [0. 0.]]
     """
-    matrix, reference = _as_spd("matrix", matrix), _as_spd("reference", reference)
+    matrix, reference = take_spd("matrix", matrix), take_spd("reference", reference)
     factor = jnp.linalg.cholesky(reference)
     return _color(symmetric_function(jnp.log, _whiten(matrix, factor)), factor)
 
@@ -113,7 +113,7 @@ def exp_map(
     """
     if not isinstance(tangent, Tracer):
         check_finite("tangent", np.asarray(tangent))
-    factor = jnp.linalg.cholesky(_as_spd("reference", reference))
+    factor = jnp.linalg.cholesky(take_spd("reference", reference))
     inner = symmetric_function(jnp.exp, _whiten(tangent, factor))
     return _color(inner, factor)
 
@@ -144,8 +144,8 @@ def geodesic(
     check_range(
         "position", position, open_low=True, open_high=True, hint="Make it finite."
     )
-    factor = jnp.linalg.cholesky(_as_spd("a", a))
-    inner = _whiten(_as_spd("b", b), factor)
+    factor = jnp.linalg.cholesky(take_spd("a", a))
+    inner = _whiten(take_spd("b", b), factor)
     part = symmetric_function(lambda values: values**position, inner)
     return _color(part, factor)
 
@@ -194,8 +194,8 @@ def fit_covariance_mean(
         check_shape("covariances", stack, (None, None, None))
         counts = np.ones(len(stack)) if weights is None else np.asarray(weights, float)
         check_shape("weights", counts, (len(stack),))
-        shares = counts / counts.sum()
-        matrices = _as_spd("covariances", stack)
+        matrices = take_spd("covariances", fill_stack(stack))
+        shares = np.pad(counts / counts.sum(), (0, len(matrices) - len(stack)))
         found = to_host(_find_mean(matrices, shares, tolerance, max_iter))
     if found.stop_reason == "not_finite":
         raise ConvergenceError(
@@ -300,11 +300,25 @@ def map_tangent_space(
     >>> print(map_tangent_space(jnp.eye(2)[None], jnp.eye(2)))
     [[0. 0. 0.]]
     """
-    covariances = _as_spd("covariances", covariances)
-    mean = _as_spd("mean", covariance_mean(covariances) if mean is None else mean)
+    covariances = take_spd("covariances", covariances)
+    mean = take_spd("mean", covariance_mean(covariances) if mean is None else mean)
     root = symmetric_power(mean, -0.5)
     logs = symmetric_function(jnp.log, root @ covariances @ root)
     return tangent_space_vectorize(logs)
+
+
+def fill_stack(stack: Float[np.ndarray, "some n n"]) -> Float[np.ndarray, "more n n"]:
+    """Repeat the first matrix behind the last, up to one of few numbers.
+
+    JAX makes a program for each number of matrices, which takes seconds.
+
+    Examples
+    --------
+    >>> [len(fill_stack(np.ones((n, 1, 1)))) for n in (3, 60, 61, 65)]
+    [3, 64, 64, 80]
+    """
+    few = 2 ** max(len(stack).bit_length() - 3, 0)
+    return np.concatenate([stack, np.repeat(stack[:1], -len(stack) % few, axis=0)])
 
 
 class _Search(NamedTuple):
@@ -341,7 +355,14 @@ def _find_mean(
     return replace(found, state=found.state.mean)
 
 
-def _as_spd(name: str, matrices: Array) -> jax.Array:
+def take_spd(name: str, matrices: Array) -> jax.Array:
+    """Take symmetric positive definite matrices, or name the first that is not.
+
+    Examples
+    --------
+    >>> take_spd("covariances", np.eye(2)[None]).shape
+    (1, 2, 2)
+    """
     matrices = jnp.asarray(matrices)
     if matrices.ndim < 2 or matrices.shape[-1] != matrices.shape[-2]:
         raise ShapeError(

@@ -17,7 +17,7 @@ from meegic.base.errors import (
 )
 from meegic.bids.layout import find_recordings
 from meegic.bids.recordings import read_recording
-from meegic.clean.edge import check_recording
+from meegic.clean.edge.check import check_recording
 from meegic.clean.findings import Finding, Findings
 
 SCHEMA = 1

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import mne
 import numpy as np
 
-from meegic.clean.edge import check_recording
+from meegic.clean.edge.check import check_recording
 from meegic.clean.findings import Findings
 from meegic.pipeline.demo.state import Demo
 from meegic.pipeline.report import Section, Table

@@ -5,7 +5,7 @@ import numpy as np
 
 from meegic.components.edge.amica_ica import AmicaICA
 from meegic.components.scores import compute_agreement, match_components
-from meegic.figures.cleaning import plot_cleaned
+from meegic.figures.clean import plot_cleaned
 from meegic.figures.style import render_png
 from meegic.pipeline.demo.components import HIGH_PASS_HZ, Prepared, prepare
 from meegic.pipeline.demo.state import Demo
@@ -32,27 +32,26 @@ def show_removal(demo: Demo) -> None:
     good = ~np.isin(demo.truth.ch_names, demo.truth.bad_channels)
     names = list(np.array(demo.truth.ch_names)[good])
     target = ready.data - artifacts[good]
-    cleaned = {}
-    for mode in ("hard", "soft"):
-        clean = ica.apply(ready.raw, mode, smooth="hmm", copy=True)
-        cleaned[mode] = np.asarray(clean.get_data(picks=names))
-        left = (cleaned[mode] - target)[:, ready.used].std()
+    cleaned = {
+        mode: ica.apply(ready.raw, mode, smooth="hmm", copy=True)
+        for mode in ("hard", "soft")
+    }
+    for mode, clean in cleaned.items():
+        left = (clean.get_data(picks=names) - target)[:, ready.used].std()
         share = 100 * left / artifacts[good][:, ready.used].std()
         demo.compare_near(f"Eyes and heart left, {mode}", 0.0, share, LEFT, "%")
-    picked = [names.index(one) for one in SHOWN if one in names]
-    n_shown = round(SHOWN_S * demo.truth.sfreq)
-    start = _find_busy(np.abs(artifacts[good]).sum(axis=0), ready.used, n_shown)
-    span = slice(start, start + n_shown)
+    sfreq = demo.truth.sfreq
+    busy = np.abs(artifacts[good]).sum(axis=0)
+    start = _find_busy(busy, ready.used, round(SHOWN_S * sfreq)) / sfreq
+    picks = [one for one in SHOWN if one in names]
+    info = ready.raw.copy().pick(names).info
+    wanted = mne.io.RawArray(target, info, verbose="error")
     png = render_png(
         lambda: plot_cleaned(
-            ready.data[picked, span],
-            cleaned["soft"][picked, span],
-            demo.truth.sfreq,
-            names=[names[k] for k in picked],
-            truth=target[picked, span],
-            start_s=start / demo.truth.sfreq,
+            ready.raw, cleaned["soft"], picks=picks, start=start, duration=SHOWN_S,
+            truth=wanted,
         )
-    )
+    )  # fmt: skip
     demo.sections.append(
         Section(
             "Removal",

@@ -7,6 +7,7 @@ from pathlib import Path
 from meegic.base.files import make_folder
 from meegic.base.record import make_record
 from meegic.bids.export import write_recording
+from meegic.pipeline.demo.cleaning import show_cleaning
 from meegic.pipeline.demo.components import show_components
 from meegic.pipeline.demo.findings import show_damage, show_findings
 from meegic.pipeline.demo.labels import show_labels
@@ -33,6 +34,7 @@ STEPS: tuple[tuple[str, Callable[[Demo], None]], ...] = (
     ("drawing the recording", partial(show_recording, line_freq_hz=LINE_FREQ_HZ)),
     ("checking the recording", show_findings),
     ("checking damaged copies", show_damage),
+    ("cleaning the recording", partial(show_cleaning, options=OPTIONS)),
     ("separating the sources", show_components),
     ("naming the components", show_labels),
     ("removing eyes and heart", show_removal),

@@ -54,7 +54,7 @@ def test_long_recording_is_read_to_its_end_in_pieces(raw, monkeypatch):
     data[3, -1] = np.nan
     raw = mne.io.RawArray(data, raw.info, verbose="error")
     whole = meegic.check_recording(raw)
-    monkeypatch.setattr("meegic.clean.edge.CHUNK", 1000)
+    monkeypatch.setattr("meegic.clean.edge.check.CHUNK", 1000)
     findings = meegic.check_recording(raw)
     assert findings == whole
     assert findings.codes() == ("nan",)

@@ -1,4 +1,4 @@
-"""Where cleaning meets MNE."""
+"""What is implausible about a recording of MNE."""
 
 import zlib
 from collections.abc import Iterator

@@ -1,0 +1,1 @@
+"""Where cleaning meets MNE."""
