@@ -1,7 +1,5 @@
 """Muscle activity: how loud every sample is where muscles are and the brain is not."""
 
-from itertools import pairwise
-
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy.fft import next_fast_len
@@ -11,6 +9,7 @@ from meegic.base.alerts import warn_user
 from meegic.base.arrays import Array
 from meegic.base.checks import check_data, check_finite, check_range, check_shape
 from meegic.base.errors import DataWarning, InputError
+from meegic.base.spans import find_spans
 from meegic.clean.filter import apply_filter
 from meegic.clean.filter_design import Filter, design_filter
 from meegic.clean.windows import take_mask
@@ -125,9 +124,8 @@ def find_muscle(
     check_range("sfreq", sfreq, low=0.0, open_low=True, unit="Hz")
     check_range("min_good_s", min_good_s, low=0.0, unit="s")
     marked = np.asarray(scores) > threshold  # NaN is not
-    edges = np.flatnonzero(np.diff(marked, prepend=~marked[:1], append=~marked[-1:]))
-    for start, stop in pairwise(edges):
-        if not marked[start] and stop - start < min_good_s * sfreq:
+    for start, stop in find_spans(~marked):
+        if stop - start < min_good_s * sfreq:
             marked[start:stop] = True
     return marked
 

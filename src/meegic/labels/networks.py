@@ -28,6 +28,7 @@ from meegic.base.errors import (
     IntegrityError,
     MissingDependencyError,
 )
+from meegic.base.threads import count_threads
 from meegic.labels.classes import get_vocabulary
 
 LOG = logging.getLogger("meegic.labels")
@@ -218,20 +219,6 @@ def find_weights(method: str) -> Path:
             hint=REINSTALL,
         )
     return path
-
-
-def count_threads() -> int:
-    """Count the processors that this process may use; OMP_NUM_THREADS lowers it.
-
-    Examples
-    --------
-    >>> count_threads() >= 1
-    True
-    """
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
-    available = allowed or os.cpu_count() or 1
-    wanted = os.environ.get("OMP_NUM_THREADS", "")
-    return min(available, int(wanted) or 1) if wanted.isdigit() else available
 
 
 @cache

@@ -5,8 +5,8 @@ never cross from one epoch, or one good stretch of a recording, into another.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -15,7 +15,7 @@ from scipy.fft import irfft, next_fast_len, rfft
 from scipy.signal import resample_poly
 
 from meegic.base.errors import InputError
-from meegic.labels.networks import count_threads
+from meegic.base.threads import spread_over_threads
 
 N_VALUES = 100  # of either feature
 Stretches = Sequence[tuple[int, int]]  # of each the first time, and the one after it
@@ -136,8 +136,13 @@ def _map_rows(
     function: Callable[[np.ndarray], np.ndarray], rows: np.ndarray
 ) -> np.ndarray:
     """Call a function for every row, for some at the same time."""
-    with ThreadPoolExecutor(count_threads()) as pool:  # NumPy leaves them the time
-        return np.array(list(pool.map(function, rows)))
+    found: list[Any] = [None] * len(rows)
+
+    def fill(place: int) -> None:
+        found[place] = function(rows[place])
+
+    spread_over_threads(fill, range(len(rows)))
+    return np.array(found)
 
 
 def _split(row: np.ndarray, stretches: Stretches | None) -> Iterator[np.ndarray]:
