@@ -80,5 +80,18 @@ from .pipeline.progress import show_progress as show_progress
 from .simulation.edge.recording import simulate_recording as simulate_recording
 from .simulation.truth import RecordingTruth as RecordingTruth
 from .simulation.truth import read_truth as read_truth
+from .sources.estimator import gamma_lambda_map as gamma_lambda_map
+from .sources.estimator import gamma_lambda_map_sflex as gamma_lambda_map_sflex
+from .sources.estimator import gamma_map as gamma_map
+from .sources.estimator import gamma_map_sflex as gamma_map_sflex
+from .sources.leadfield import LeadfieldData as LeadfieldData
+from .sources.minimum_norm_estimator import BMN as BMN
+from .sources.minimum_norm_estimator import BMN_joint as BMN_joint
+from .sources.minimum_norm_estimator import eloreta as eloreta
+from .sources.posterior import Posterior as Posterior
+from .sources.problem import SolverOptions as SolverOptions
+from .sources.simulators import SensorSimulator as SensorSimulator
+from .sources.simulators import SourceSimulator as SourceSimulator
+from .sources.source_estimator import SourceEstimator as SourceEstimator
 
 __version__: str

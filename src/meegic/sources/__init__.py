@@ -1,0 +1,1 @@
+"""From clean data to sources, with what is not known about them."""
