@@ -33,7 +33,7 @@ def demo(
 ) -> None:
     """Run every stage on a simulated recording and compare with its truth.
 
-    Takes about ten seconds and needs no network. Writes the recording, its truth
+    Takes less than a minute and needs no network. Writes the recording, its truth
     and `report.html`. Exits with 1 when a comparison misses its bound.
     """
     with _no_home_for_matplotlib(), show_progress() as announce:
