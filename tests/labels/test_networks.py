@@ -117,7 +117,7 @@ def test_licence_of_megnet_is_told_once(caplog):
 
 @pytest.mark.usefixtures("nothing_open")
 def test_threads_are_those_that_are_allowed_and_do_not_spin(monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(networks, "count_threads", lambda: 1)
     options = load_network("iclabel").session.get_session_options()
     assert options.intra_op_num_threads == 1
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"

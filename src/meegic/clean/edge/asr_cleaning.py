@@ -148,6 +148,7 @@ def clean_type(
 
     Examples
     --------
+    >>> import mne
     >>> from meegic.clean.asr_calibration import calibrate_asr
     >>> from meegic.clean.edge.segments import find_segments
     >>> data = np.random.default_rng(0).standard_normal((2, 3000))
@@ -206,6 +207,7 @@ def annotate_report(
 
     Examples
     --------
+    >>> import mne
     >>> raw = mne.io.RawArray(np.zeros((1, 4)), mne.create_info(1, 1.0, "eeg"),
     ...                       verbose="error")
     >>> none, segments = np.zeros(4, bool), Segments((slice(0, 4),), None, None)
