@@ -1,3 +1,4 @@
+from . import preprocessing as preprocessing
 from .base.errors import ConfigError as ConfigError
 from .base.errors import ConvergenceError as ConvergenceError
 from .base.errors import ConvergenceWarning as ConvergenceWarning
