@@ -490,7 +490,7 @@ def test_arrays_are_refused_and_what_is_not_fitted_says_so(asr, raw):
 
 
 def test_clean_data_are_not_changed_at_their_start():
-    """The filter's state after the calibration would be a jump before the first."""
+    """A filter that begins at rest makes no artifact."""
     rng = np.random.default_rng(3)
     drifting = np.cumsum(rng.standard_normal((8, 12_000)), axis=1)
     data = apply_filter(drifting, design_filter(100.0, l_freq=1.0))

@@ -16,7 +16,14 @@ from meegic.base.spans import find_spans
 from meegic.clean.edge.asr_cleaning import ASRReport
 from meegic.clean.edge.comparing import REPAIRED
 from meegic.figures.recording import SCALES
-from meegic.figures.style import ACCENT, INK, KIND_COLORS, MUTED, open_axes
+from meegic.figures.style import (
+    ACCENT,
+    INK,
+    KIND_COLORS,
+    MUTED,
+    label_density,
+    open_axes,
+)
 from meegic.math.spectra import welch_power
 
 SHADE = KIND_COLORS["brain"]
@@ -166,8 +173,7 @@ def plot_cleaned_spectra(
         ax.plot(freqs, middle, color=color, lw=width, label=label)
         ax.set_xlim(0, freqs[-1])
         feet.append(np.percentile(low, 2))  # not where a high-pass leaves nothing
-    unit = f"({unit})" if "/" in unit else unit
-    ax.set(xlabel="Frequency (Hz)", ylabel=f"Power (dB, {unit}²/Hz)")
+    ax.set(xlabel="Frequency (Hz)", ylabel=label_density(unit))
     ax.set_ylim(bottom=min(feet) - 3)
     ax.legend(frameon=False, fontsize=8)
     return figure

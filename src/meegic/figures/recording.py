@@ -10,7 +10,14 @@ from matplotlib.patches import Patch
 
 from meegic.base.checks import check_range, list_words
 from meegic.base.errors import InputError
-from meegic.figures.style import ACCENT, INK, KIND_COLORS, MUTED, open_axes
+from meegic.figures.style import (
+    ACCENT,
+    INK,
+    KIND_COLORS,
+    MUTED,
+    label_density,
+    open_axes,
+)
 from meegic.math.spectra import welch_power
 
 SCALES = {
@@ -158,7 +165,7 @@ def plot_spectra(
         xlim=(0, freqs[-1]),
         ylim=(low - 4, high + 6),
         xlabel="Frequency (Hz)",
-        ylabel=f"Power (dB, {unit}²/Hz)",
+        ylabel=label_density(unit),
     )
     ax.legend(frameon=False, fontsize=8)
     return figure

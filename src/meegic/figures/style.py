@@ -73,3 +73,15 @@ def render_png(draw: Callable[[], Figure], *, dpi: int = 110) -> bytes:
     plain = Image.open(buffer).convert("RGB")
     plain.quantize(256, Image.Quantize.MAXCOVERAGE).save(small, "png", optimize=True)
     return small.getvalue()
+
+
+def label_density(unit: str) -> str:
+    """Name the axis of a power density of data in a unit.
+
+    Examples
+    --------
+    >>> label_density("fT/cm")
+    'Power (dB, (fT/cm)²/Hz)'
+    """
+    unit = f"({unit})" if "/" in unit else unit
+    return f"Power (dB, {unit}²/Hz)"

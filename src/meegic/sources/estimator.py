@@ -130,8 +130,7 @@ def gamma_map_sflex(
     spatial = make_basis(
         src_coords, sigma=sigma, threshold_factor=threshold_factor, normalize=normalize
     )
-    problem = take_problem(L, y, n_orient, spatial)
-    return solve_known(problem, noise_var, how, spatial)
+    return solve_known(take_problem(L, y, n_orient, spatial), noise_var, how, spatial)
 
 
 @refuse_unknown

@@ -113,7 +113,7 @@ def choose_options(
         window_size=round_half_up(window_s * sfreq),
         step_size=int(step),
         max_dims=settings["max_dims"],
-        # The end of the calibration is another moment: its filter state is a jump here.
+        # The calibration ended at another moment: its filter state means nothing here.
         initial="zero",
         padding="even",
     )
